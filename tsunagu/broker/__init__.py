@@ -1,0 +1,1 @@
+"""The context broker: NGSI-LD operations on a transactional change log in MongoDB."""

@@ -1,0 +1,83 @@
+"""A change: what one write did to one entity, and the contract of the log that keeps it.
+
+The log is the outbox of the notifications and the history of the entities at the same time
+(docs: architecture, "The one idea"). A change is identified by its writer (one per process and start)
+and a number that only grows per writer and tenant.
+
+A *document* here is an entity in its stored form, see `tsunagu.schemas.entity`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+Document = dict[str, Any]
+ChangeKind = Literal["created", "updated", "deleted"]
+Deed = Literal["created", "updated", "deleted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """One attribute instance that a change touched.
+
+    `attribute` is the stored (expanded, escaped) name, `dataset_id` None for the default instance.
+    """
+
+    attribute: str
+    deed: Deed
+    dataset_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one intent did to one entity: the whole documents before and after it, and what it touched.
+
+    `before` is None for a creation, `after` is None for a deletion. Neither may be altered by a reader.
+    `at` is epoch milliseconds UTC. `meta` travels with the log record: `replay` and origin marks, for example.
+    """
+
+    tenant: str
+    writer: str
+    number: int
+    entity_id: str
+    kind: ChangeKind
+    at: int
+    before: Document | None
+    after: Document | None
+    touched: tuple[Touch, ...]
+    meta: dict[str, Any] | None = None
+
+    @property
+    def key(self) -> str:
+        """The identity of the change as text, for ids derived from it."""
+        return f"{self.writer}-{self.number}"
+
+
+class ChangeListener(Protocol):
+    """Whoever wants changes as they are committed: the dispatcher, a live feed."""
+
+    def committed(self, changes: Sequence[Change]) -> None:
+        """Take changes of one tenant in commit order. Called on the event loop after the commit; must not block."""
+
+
+class ChangeLog(Protocol):
+    """The durable log as its readers see it: recovery, replay, preview, audit."""
+
+    def after(self, tenant: str, writer: str, number: int) -> AsyncIterator[Change]:
+        """Yield the changes of `writer` with a number above `number`, in order, documents rebuilt."""
+
+    def between(self, tenant: str, start: int, end: int) -> AsyncIterator[Change]:
+        """Yield all changes with start <= at < end (epoch ms), per entity in order, documents rebuilt."""
+
+    def latest(self, tenant: str, count: int) -> AsyncIterator[Change]:
+        """Yield the last `count` changes, oldest first, documents rebuilt."""
+
+    async def watermark(self, tenant: str, writer: str) -> int:
+        """Return the number up to which every change of `writer` is delivered or parked; 0 if none is."""
+
+    async def move_watermark(self, tenant: str, writer: str, number: int) -> None:
+        """Say that every change of `writer` up to `number` is delivered or parked."""

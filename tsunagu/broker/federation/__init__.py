@@ -1,0 +1,1 @@
+"""Matching, planning and merging of distributed operations."""

@@ -1,0 +1,1 @@
+"""What each NGSI-LD operation does, apart from HTTP."""

@@ -1,0 +1,1 @@
+"""Protocols of the store; mongo/ is the one behind them."""

@@ -1,0 +1,1 @@
+"""What the data is: pure functions and frozen records; imports nothing else of ours."""

@@ -1,0 +1,66 @@
+"""The stored form of an entity, which every part of the broker reads.
+
+A *document*::
+
+    {"_id":      entity id (URI),
+     "type":     [IRI, ...],                     expanded, at least one
+     "scope":    ["/a/b", ...],                  absent when the entity has none
+     "attrs":    {NAME: INSTANCE | [INSTANCE, ...]},
+     "sys":      {NAME: TIMES | [TIMES, ...]},   in parallel to attrs: what a plain GET leaves out
+     "created":  epoch ms, "modified": epoch ms,
+     "expires":  epoch ms,                       absent unless the entity is transient (4.22)
+     "v":        version, 1 at creation and one more at each change}
+
+NAME is an expanded attribute IRI with "." replaced by DOT (MongoDB reads a dot as a path).
+
+An INSTANCE is normalized NGSI-LD with stored names for its sub-attributes, times as the client gave them
+in UTC, and IRIs for vocab, objectType and valueType::
+
+    {"type": "Property", "value": 2.14, "unitCode": "MTR", "observedAt": "2026-07-18T19:10:00Z",
+     "datasetId": "urn:…",                       absent in the default instance
+     NAME: INSTANCE | [INSTANCE, ...]}           sub-attributes
+
+Several instances of one attribute (4.5.5) form a list, the default instance (without datasetId), if any, first;
+a single instance is stored without a list, with or without datasetId.
+
+TIMES holds the system times of an instance: {"c": created, "m": modified, "o": observedAt, "e": expiresAt,
+"s": {NAME: TIMES | [TIMES, ...]} of the sub-attributes}, all epoch ms UTC, "o", "e" and "s" only where present.
+`expiresAt` of an instance stands in the instance too, as the client gave it.
+
+An *expanded entity* or *fragment*, as `broker.jsonld.expand` makes it from a request body, has the members
+"id", "type", "scope", "expires" (each only if given) and "attrs"; it carries no system times, which the store sets.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+DOT = "\uff0e"
+NULL = "urn:ngsi-ld:null"
+
+Instance = dict[str, Any]
+Document = dict[str, Any]
+Expanded = dict[str, Any]
+
+CORE_NAMESPACE = "https://uri.etsi.org/ngsi-ld/"
+DEFAULT_VOCAB = "https://uri.etsi.org/ngsi-ld/default-context/"
+
+
+def stored_name(iri: str) -> str:
+    """Return the stored name of an attribute IRI."""
+    return iri.replace(".", DOT)
+
+
+def iri_of(name: str) -> str:
+    """Return the attribute IRI of a stored name."""
+    return name.replace(DOT, ".")
+
+
+LOCATION = stored_name(CORE_NAMESPACE + "location")
+OBSERVATION_SPACE = stored_name(CORE_NAMESPACE + "observationSpace")
+OPERATION_SPACE = stored_name(CORE_NAMESPACE + "operationSpace")
+
+
+def instances(value: Instance | list[Instance]) -> list[Instance]:
+    """Return the instances of one attribute as a list, whether it is stored as one or as several."""
+    return value if isinstance(value, list) else [value]
