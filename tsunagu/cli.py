@@ -1,0 +1,94 @@
+"""The command `tsunagu`: `up` runs a broker and the servers it needs, `serve` runs one worker process."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tsunagu import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HIGHEST_PORT = 65535
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; gives the exit code: 0 done, 1 it could not be done, 2 the command line is wrong."""
+    options = _parser().parse_args(arguments)
+    from tsunagu.up.problem import UpError  # noqa: PLC0415 - after the command line is known to be right
+
+    try:
+        done: int = options.run(options)
+    except UpError as problem:
+        print(f"tsunagu: {problem}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return done
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tsunagu", description="A context broker for cities (NGSI-LD).")
+    parser.add_argument("--version", action="version", version=f"tsunagu {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    up = commands.add_parser(
+        "up", help="run a broker with an embedded MongoDB and MQTT broker, for a look or development"
+    )
+    up.add_argument(
+        "--demo", action="store_true", help="run two neighbouring brokers and a city that sends device messages"
+    )
+    up.add_argument("--port", type=_port, help="port of the (first) broker; 0 takes a free one (TSUNAGU_PORT or 1026)")
+    up.add_argument("--data", type=Path, default=Path(".tsunagu"), help="folder for data and logs (.tsunagu)")
+    up.add_argument("--workers", type=_count, default=1, help="processes of each broker (1)")
+    up.add_argument("--pace", type=_seconds, default=1.5, help="seconds between two messages of the demo city (1.5)")
+    up.set_defaults(run=_up)
+    serve = commands.add_parser("serve", help="run one worker process; settings come from TSUNAGU_* variables")
+    serve.add_argument("--fd", type=int, help="descriptor of a listening socket that the parent process hands over")
+    serve.set_defaults(run=_serve)
+    return parser
+
+
+def _up(options: argparse.Namespace) -> int:
+    from tsunagu.up import command  # noqa: PLC0415 - each command loads only what it needs
+
+    chosen = command.Options(
+        demo=options.demo, port=options.port, data=options.data, workers=options.workers, pace=options.pace
+    )
+    asyncio.run(command.up(chosen))
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from tsunagu.up import brokers, worker  # noqa: PLC0415 - each command loads only what it needs
+
+    return worker.serve(brokers.read_settings({}), descriptor=options.fd)
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: give a number from 0 to {HIGHEST_PORT}")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of processes: give 1 or more")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value <= 3600.0:  # noqa: PLR2004 - an hour between two messages is enough; refuses nan too
+        raise argparse.ArgumentTypeError(f"{text!r} is not a pace: give seconds from 0 to 3600")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""The broker processes of one `tsunagu up`: which brokers there are, and what runs each of their workers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tsunagu.broker.settings import Settings, SettingsError
+from tsunagu.up.child import Program
+from tsunagu.up.ports import listening_socket
+from tsunagu.up.problem import UpError
+from tsunagu.up.supervisor import Job, Stage
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
+
+    from tsunagu.up.child import Child
+    from tsunagu.up.folder import DataFolder
+
+LOOPBACK = "127.0.0.0/8,::1,localhost"
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: S104 - read, not bound
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """One broker: its title for people, the variables that set it apart, its listening socket."""
+
+    title: str
+    variables: Mapping[str, str | None]
+    listener: socket.socket
+    speaks_mqtt: bool = True
+
+    @property
+    def url(self) -> str:
+        """The base URL that a person on this machine can use."""
+        host, port = self.listener.getsockname()[:2]
+        return f"http://{ANYWHERE.get(host, host)}:{port}"
+
+
+def plan(*, demo: bool, port: int | None) -> list[Broker]:
+    """Give the brokers to run, their ports bound: one empty broker, or Kawakami and its neighbour Kawashimo.
+
+    `port` None: TSUNAGU_PORT or 1026; 0 takes free ports. Raises UpError.
+    """
+    settings = read_settings({}, port=port)
+    if not demo:
+        return [Broker(settings.name, {}, listening_socket(settings.host, settings.port))]
+    upstream = listening_socket(settings.host, settings.port)
+    try:
+        downstream = listening_socket(settings.host, settings.port and settings.port + 1)
+    except UpError:
+        upstream.close()
+        raise
+    return [
+        Broker("Kawakami", _identity("kawakami"), upstream),
+        Broker("Kawashimo", _identity("kawashimo"), downstream, speaks_mqtt=False),
+    ]
+
+
+def _identity(name: str) -> dict[str, str | None]:
+    return {"TSUNAGU_NAME": name, "TSUNAGU_DATABASE_PREFIX": name, "TSUNAGU_PUBLIC_URL": None}
+
+
+def read_settings(variables: Mapping[str, str | None], **overrides: object) -> Settings:
+    """Read the settings that a worker with these variables would have. Raises UpError, naming the variable."""
+    environment = os.environ | {key: value for key, value in variables.items() if value is not None}
+    try:
+        return Settings.from_environment(environment, **overrides)
+    except SettingsError as error:
+        raise UpError(str(error)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the workers find around them: URLs of MongoDB and MQTT, how many workers, which of them speak MQTT."""
+
+    mongodb_uri: str
+    mqtt_url: str | None
+    workers: int
+    shared_mqtt: bool  # the MQTT broker shares one subscription among the workers
+    demo: bool
+
+
+def jobs(broker: Broker, around: Surroundings, folder: DataFolder) -> list[Job]:
+    """Give one job for each worker of a broker."""
+    made = []
+    name = broker.title.lower()
+    for index in range(around.workers):
+        label = broker.title if around.workers == 1 else f"{broker.title} worker {index + 1}"
+        log = folder.log(name if around.workers == 1 else f"{name}-{index + 1}")
+        descriptor = broker.listener.fileno()
+        words = (sys.executable, "-P", "-m", "tsunagu.cli", "serve", "--fd", str(descriptor))
+        variables = {**broker.variables, **_variables(broker, around, index)}
+        program = Program(label, words, log, environment=variables, descriptors=(descriptor,), grace=25)
+        made.append(Job(program, Stage.BROKER, _Health(broker).ready, explain, patience=60))
+    return made
+
+
+def _variables(broker: Broker, around: Surroundings, index: int) -> dict[str, str | None]:
+    several = around.workers > 1
+    mqtt = around.mqtt_url if broker.speaks_mqtt and (around.shared_mqtt or index == 0) else None
+    theirs = os.environ.get("TSUNAGU_ALLOW_PRIVATE")
+    variables: dict[str, str | None] = {
+        "TSUNAGU_MONGODB_URI": around.mongodb_uri,
+        "TSUNAGU_MQTT_URL": mqtt,
+        "MQTT_URL": mqtt,
+        "TSUNAGU_PORT": str(broker.listener.getsockname()[1]),
+        "TSUNAGU_ALLOW_PRIVATE": f"{theirs},{LOOPBACK}" if theirs and around.demo else theirs or LOOPBACK,
+    }
+    if several:
+        settings = read_settings(broker.variables)
+        variables["TSUNAGU_MULTI_PROCESS"] = "true"
+        variables["TSUNAGU_MQTT_CLIENT_ID"] = f"{settings.mqtt_client_id or settings.name}-{index + 1}"
+    return variables
+
+
+@dataclass(frozen=True, slots=True)
+class _Health:
+    broker: Broker
+
+    async def ready(self) -> None:
+        """Wait until /health/ready answers 200."""
+        host, port = self.broker.listener.getsockname()[:2]
+        address = ANYWHERE.get(host, host).strip("[]")
+        while not await _is_ready(address, port):  # noqa: ASYNC110 - the worker answers when it can
+            await asyncio.sleep(0.05)
+
+
+async def _is_ready(host: str, port: int) -> bool:
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(2):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                writer.write(f"GET /health/ready HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
+                return b" 200 " in await reader.readline()
+            finally:
+                writer.close()
+    return False
+
+
+def explain(child: Child) -> str:
+    """Say in one line why a worker ended before it was ready."""
+    return f"{child.program.name} did not start: {child.last_words()}; see {child.program.log}"
