@@ -31,7 +31,9 @@ class Settings(BaseModel):
     port: int = Field(1026, ge=0, le=65535, description="port of the HTTP API; 0 takes a free one")
     public_url: str | None = Field(None, description="base URL that clients see, behind a gateway")
     mongodb_uri: SecretStr = Field(SecretStr("mongodb://127.0.0.1:27017/"), description="MongoDB, a replica set")
-    database_prefix: str = Field("tsunagu", pattern=r"^[a-z][a-z0-9_-]{0,30}$", description="databases are PREFIX and PREFIX_tenant")
+    database_prefix: str = Field(
+        "tsunagu", pattern=r"^[a-z][a-z0-9_-]{0,30}$", description="databases are PREFIX and PREFIX_tenant"
+    )
     redis_url: SecretStr | None = Field(None, description="Redis; optional")
     mqtt_url: SecretStr | None = Field(None, description="MQTT broker that devices publish to; none: no MQTT door")
     mqtt_client_id: str | None = Field(None, description="stable MQTT client id; derived from the name if absent")
@@ -50,14 +52,20 @@ class Settings(BaseModel):
 
     context_timeout: float = Field(5.0, gt=0, description="seconds to fetch a remote @context, whole")
     context_max_bytes: int = Field(1024 * 1024, ge=1024, description="bytes of a remote @context at most")
-    allow_private: tuple[str, ...] = Field((), description="hosts, addresses or networks that outgoing requests may reach although they are private")
+    allow_private: tuple[str, ...] = Field(
+        (), description="hosts, addresses or networks that outgoing requests may reach although they are private"
+    )
 
     notification_timeout: float = Field(5.0, gt=0, description="seconds that an endpoint has to answer")
     endpoint_concurrency: int = Field(16, ge=1, description="notifications in flight to one endpoint")
-    endpoint_queue: int = Field(1000, ge=1, description="notifications held in memory for one endpoint before they are parked")
+    endpoint_queue: int = Field(
+        1000, ge=1, description="notifications held in memory for one endpoint before they are parked"
+    )
     lease_seconds: float = Field(10.0, gt=0, description="a process that did not renew its lease for this long is dead")
 
-    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="least severe level that is logged")
+    log_level: str = Field(
+        "info", pattern="^(debug|info|warning|error)$", description="least severe level that is logged"
+    )
     log_format: str = Field("json", pattern="^(json|console)$", description="json for machines, console for people")
 
     @classmethod
@@ -75,7 +83,9 @@ class Settings(BaseModel):
             variable = PREFIX + field.upper()
             if variable in source:
                 text = source[variable]
-                values[field] = [part.strip() for part in text.split(",") if part.strip()] if field == "allow_private" else text
+                values[field] = (
+                    [part.strip() for part in text.split(",") if part.strip()] if field == "allow_private" else text
+                )
         values.update({key: value for key, value in overrides.items() if value is not None})
         try:
             return cls.model_validate(values)

@@ -9,7 +9,8 @@ A *document*::
      "sys":      {NAME: TIMES | [TIMES, ...]},   in parallel to attrs: what a plain GET leaves out
      "created":  epoch ms, "modified": epoch ms,
      "expires":  epoch ms,                       absent unless the entity is transient (4.22)
-     "v":        version, 1 at creation and one more at each change}
+     "due":      epoch ms,                       earliest expiry of the entity and its attributes, if any expires
+     "v":        version: epoch ms at creation and one more at each change, so that it only grows for one id}
 
 NAME is an expanded attribute IRI with "." replaced by DOT (MongoDB reads a dot as a path).
 

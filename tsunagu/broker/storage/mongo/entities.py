@@ -1,0 +1,279 @@
+"""Reading entities from MongoDB: by id, gathered; by query."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from tsunagu.broker.storage.mongo.faults import translated
+from tsunagu.broker.storage.mongo.filters import residual, to_filter, to_sort
+from tsunagu.broker.storage.mongo.indexes import ENTITIES
+from tsunagu.broker.storage.reads import Page, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from tsunagu.broker.changes import Document
+    from tsunagu.broker.query.ast import EntityQuery
+    from tsunagu.broker.settings import Settings
+    from tsunagu.broker.storage.mongo.client import Databases
+
+GATHER_LIMIT = 64
+GATHERS_IN_FLIGHT = 2
+STREAM_PAGE = 500
+WITHOUT_TIMES = {"sys": 0}
+
+
+class _Gather:
+    """The GETs by id of one tenant that wait for the next `find`, each id once whoever asks for it."""
+
+    __slots__ = ("in_flight", "times", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: dict[str, asyncio.Future[Document | None]] = {}
+        self.times = False
+        self.in_flight = 0
+
+
+class MongoReader:
+    """Reads entities; concurrent reads by id share one `find` (architecture, "The one idea")."""
+
+    def __init__(self, databases: Databases, settings: Settings) -> None:
+        self._databases = databases
+        self._timeout = settings.store_timeout
+        self._gathers: dict[str, _Gather] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def get(self, tenant: str, entity_id: str, *, times: bool = True) -> Document | None:
+        """Return one document, None if there is none; see `storage.reads.Reader`."""
+        gather = self._gathers.get(tenant)
+        if gather is None:
+            gather = self._gathers[tenant] = _Gather()
+        gather.times = gather.times or times
+        future = gather.waiting.get(entity_id)
+        if future is None:
+            loop = asyncio.get_running_loop()
+            future = gather.waiting[entity_id] = loop.create_future()
+            if gather.in_flight < GATHERS_IN_FLIGHT and len(gather.waiting) == 1:
+                loop.call_soon(self._pump, tenant, gather)
+        document = await asyncio.shield(future)
+        if document is not None and "expires" in document and document["expires"] <= time.time_ns() // 1_000_000:
+            return None
+        return document
+
+    def _pump(self, tenant: str, gather: _Gather) -> None:
+        while gather.waiting and gather.in_flight < GATHERS_IN_FLIGHT:
+            if len(gather.waiting) <= GATHER_LIMIT:
+                batch, gather.waiting = gather.waiting, {}
+            else:
+                batch = {key: gather.waiting.pop(key) for key in list(gather.waiting)[:GATHER_LIMIT]}
+            times = gather.times
+            gather.times = gather.times and bool(gather.waiting)
+            gather.in_flight += 1
+            task = asyncio.create_task(self._fetch(tenant, gather, batch, times=times), name=f"read {tenant}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _fetch(
+        self, tenant: str, gather: _Gather, batch: dict[str, asyncio.Future[Document | None]], *, times: bool
+    ) -> None:
+        try:
+            found = {document["_id"]: document for document in await self._find(tenant, list(batch), times=times)}
+        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
+            for future in batch.values():
+                if not future.done():
+                    future.set_exception(error)
+                    future.exception()
+        else:
+            for key, future in batch.items():
+                if not future.done():
+                    future.set_result(found.get(key))
+        finally:
+            gather.in_flight -= 1
+            self._pump(tenant, gather)
+
+    async def _find(self, tenant: str, ids: list[str], *, times: bool) -> list[Document]:
+        """Return the documents with these ids, in one command."""
+        command: dict[str, Any] = {
+            "find": ENTITIES,
+            "filter": {"_id": ids[0]} if len(ids) == 1 else {"_id": {"$in": ids}},
+            "batchSize": len(ids) + 1,
+        }
+        if not times:
+            command["projection"] = WITHOUT_TIMES
+        database = self._databases.of(tenant)
+        with translated():
+            async with asyncio.timeout(self._timeout):
+                reply = await database.command(command)
+                found: list[Document] = reply["cursor"]["firstBatch"]
+                while reply["cursor"]["id"]:
+                    reply = await database.command({"getMore": reply["cursor"]["id"], "collection": ENTITIES})
+                    found.extend(reply["cursor"]["nextBatch"])
+        return found
+
+    async def get_many(self, tenant: str, ids: Sequence[str]) -> list[Document]:
+        """Return the documents that exist of these ids, in no particular order."""
+        now = time.time_ns() // 1_000_000
+        found = await self._find(tenant, list(dict.fromkeys(ids)), times=True) if ids else []
+        return [document for document in found if document.get("expires", now + 1) > now]
+
+    async def query(
+        self, tenant: str, query: EntityQuery, *, limit: int, offset: int = 0, count: bool = False, times: bool = True
+    ) -> Page:
+        """Return the documents that match, in the query's order; see `storage.reads.Reader`."""
+        where = to_filter(query)
+        rest = residual(query)
+        if rest is not None:
+            return await self._refined(tenant, query, limit=limit, offset=offset, count=count)
+        total: int | None = None
+        with translated():
+            async with asyncio.timeout(self._timeout):
+                if count:
+                    total = await self._count(tenant, where)
+                documents = (
+                    []
+                    if not limit or total == 0
+                    else await self._page(tenant, query, where, limit, offset, times=times)
+                )
+        return Page(documents, total)
+
+    async def _count(self, tenant: str, where: dict[str, Any]) -> int:
+        reply = await self._databases.of(tenant).command({"count": ENTITIES, "query": where})
+        return int(reply["n"])
+
+    async def _page(
+        self, tenant: str, query: EntityQuery, where: dict[str, Any], limit: int, offset: int, *, times: bool
+    ) -> list[Document]:
+        """Return one page. A deep page is found among the ids first, which the index alone tells, and then fetched."""
+        database = self._databases.of(tenant)
+        order = to_sort(query.order) or {"_id": 1}
+        command: dict[str, Any] = {
+            "find": ENTITIES,
+            "filter": where,
+            "sort": order,
+            "limit": limit,
+            "batchSize": limit + 1,
+        }
+        if offset:
+            command |= {"skip": offset, "projection": {"_id": 1}}
+        elif not times:
+            command["projection"] = WITHOUT_TIMES
+        reply = await database.command(command)
+        rows: list[Document] = reply["cursor"]["firstBatch"]
+        while reply["cursor"]["id"]:
+            reply = await database.command({"getMore": reply["cursor"]["id"], "collection": ENTITIES})
+            rows.extend(reply["cursor"]["nextBatch"])
+        if not offset or not rows:
+            return rows
+        found = {row["_id"]: row for row in await self._find(tenant, [row["_id"] for row in rows], times=times)}
+        return [found[row["_id"]] for row in rows if row["_id"] in found]
+
+    async def _refined(self, tenant: str, query: EntityQuery, *, limit: int, offset: int, count: bool) -> Page:
+        """Answer a query whose filter lets too much through: what the filter finds is matched once more in memory."""
+        matches = residual(query)
+        assert matches is not None
+        order = to_sort(query.order) or {"_id": 1}
+        documents: list[Document] = []
+        total = 0
+        with translated():
+            async with asyncio.timeout(self._timeout):
+                async for document in (
+                    self._databases.of(tenant)[ENTITIES]
+                    .find(to_filter(query))
+                    .sort(list(order.items()))
+                    .allow_disk_use(True)
+                ):
+                    if not matches(document):
+                        continue
+                    total += 1
+                    if total > offset and len(documents) < limit:
+                        documents.append(document)
+                    if len(documents) == limit and not count:
+                        break
+        return Page(documents, total if count else None)
+
+    async def stream(self, tenant: str, query: EntityQuery) -> AsyncIterator[Document]:
+        """Yield every document that matches, in the order of ids."""
+        where, matches = to_filter(query), residual(query)
+        with translated():
+            async for document in (
+                self._databases.of(tenant)[ENTITIES].find(where).sort("_id", 1).batch_size(STREAM_PAGE)
+            ):
+                if matches is None or matches(document):
+                    yield document
+
+    async def type_names(self, tenant: str) -> list[str]:
+        """Return the entity types (IRIs) of which entities exist."""
+        with translated():
+            async with asyncio.timeout(self._timeout):
+                return sorted(await self._databases.of(tenant)[ENTITIES].distinct("type"))
+
+    async def count_of_type(self, tenant: str, type_iri: str) -> int:
+        """Return how many entities of a type exist."""
+        with translated():
+            async with asyncio.timeout(self._timeout):
+                return await self._count(tenant, {"type": type_iri})
+
+    async def usage(self, tenant: str, *, type_iri: str | None = None, attribute: str | None = None) -> list[Usage]:
+        """Return which attributes entities have, by type; of one type or one attribute only if it is given."""
+        where: dict[str, Any] = {}
+        if type_iri is not None:
+            where["type"] = type_iri
+        if attribute is not None:
+            where["attrs." + attribute] = {"$exists": True}
+        pipeline: list[Mapping[str, Any]] = [
+            {"$match": where},
+            {"$project": {"type": 1, "attrs": {"$objectToArray": "$attrs"}}},
+            {"$unwind": "$type"},
+            {"$unwind": "$attrs"},
+        ]
+        if type_iri is not None:
+            pipeline.append({"$match": {"type": type_iri}})
+        if attribute is not None:
+            pipeline.append({"$match": {"attrs.k": attribute}})
+        pipeline += [
+            {"$group": {"_id": {"t": "$type", "a": "$attrs.k", "k": "$attrs.v.type"}, "n": {"$sum": 1}}},
+            {"$sort": {"_id.t": 1, "_id.a": 1}},
+        ]
+        found: dict[tuple[str, str], tuple[list[str], int]] = {}
+        with translated():
+            async with asyncio.timeout(self._timeout):
+                async for row in await self._databases.of(tenant)[ENTITIES].aggregate(pipeline, allowDiskUse=True):
+                    key = (row["_id"]["t"], row["_id"]["a"])
+                    kinds, entities = found.get(key, ([], 0))
+                    seen = row["_id"]["k"]
+                    kinds = [
+                        *kinds,
+                        *(kind for kind in (seen if isinstance(seen, list) else [seen]) if kind not in kinds),
+                    ]
+                    found[key] = (kinds, entities + row["n"])
+        return [
+            Usage(key[0], key[1], tuple(dict.fromkeys(kinds)), entities) for key, (kinds, entities) in found.items()
+        ]
+
+    async def attribute_count(self, tenant: str, attribute: str) -> int:
+        """Return how many instances of an attribute exist, over all entities."""
+        path = "$attrs." + attribute
+        size = {"$cond": [{"$isArray": path}, {"$size": path}, 1]}
+        counting: list[Mapping[str, Any]] = [
+            {"$match": {"attrs." + attribute: {"$exists": True}}},
+            {"$group": {"_id": None, "n": {"$sum": size}}},
+        ]
+        with translated():
+            async with asyncio.timeout(self._timeout):
+                rows = await (await self._databases.of(tenant)[ENTITIES].aggregate(counting)).to_list(None)
+        return int(rows[0]["n"]) if rows else 0
+
+    async def due(self, now: int) -> AsyncIterator[tuple[str, list[str]]]:
+        """Yield (tenant, ids of entities that have expired or have attributes that have), some at a time."""
+        for tenant in await self._databases.tenants():
+            with translated():
+                found = self._databases.of(tenant)[ENTITIES].find({"due": {"$lte": now}}, {"_id": 1}).limit(STREAM_PAGE)
+                ids = [row["_id"] async for row in found]
+            if ids:
+                yield tenant, ids
+
+    async def close(self) -> None:
+        """Wait for the reads that are under way."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)

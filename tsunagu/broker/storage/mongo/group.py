@@ -1,0 +1,156 @@
+"""One group: the pure part of a transaction, from the documents read to the commands that write."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tsunagu.broker.changes import Change, ChangeKind, Document, Touch
+from tsunagu.broker.errors import NgsiError
+from tsunagu.broker.storage.mongo.records import Record, record_of
+from tsunagu.broker.storage.writes import DUPLICATE, Outcome
+from tsunagu.schemas.entity import instances
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tsunagu.broker.storage.mongo.lane import Item
+
+Statement = dict[str, Any]
+
+
+class Group:
+    """Applies the writes of a group in arrival order to the documents that were read.
+
+    Attributes after `apply`: `answers` (item, answer or error), `changes`, `records`, `receipts` (documents to insert),
+    and the statements `updates`, `inserts`, `deletes` for the entities' collection.
+    """
+
+    def __init__(self, tenant: str, writer: str, items: list[Item]) -> None:
+        self.tenant = tenant
+        self.writer = writer
+        self.items = items
+        self.answers: list[tuple[Item, Any]] = []
+        self.changes: list[Change] = []
+        self.records: list[Record] = []
+        self.receipts: list[Document] = []
+        self.updates: list[Statement] = []
+        self.inserts: list[Document] = []
+        self.deletes: list[Statement] = []
+
+    @property
+    def entity_ids(self) -> list[str]:
+        """The entities of the group, each once."""
+        return list({item.write.entity_id: None for item in self.items})
+
+    @property
+    def receipt_ids(self) -> list[str]:
+        """The receipts that the group's writes carry, each once."""
+        return list({item.write.receipt: None for item in self.items if item.write.receipt is not None})
+
+    def apply(self, documents: Iterable[Document], receipts: Iterable[str], now: int, number: int) -> int:
+        """Apply all writes and fill the attributes; changes are numbered after `number`. Returns the last number."""
+        read: dict[str, Document] = {document["_id"]: document for document in documents}
+        state: dict[str, Document | None] = dict(read)
+        floor: dict[str, int] = {}
+        seen = set(receipts)
+        for item in self.items:
+            write = item.write
+            if write.receipt is not None and write.receipt in seen:
+                self.answers.append((item, DUPLICATE))
+                continue
+            before = state.get(write.entity_id)
+            if before is not None and "expires" in before and before["expires"] <= now:
+                number += 1
+                self._record(item, before, expire(before), max(now, before["modified"]), number, floor)
+                before = state[write.entity_id] = None
+            at = now if before is None else max(now, before["modified"])
+            try:
+                outcome = write.apply(before, at)
+            except NgsiError as error:
+                self.answers.append((item, error))
+                continue
+            if write.receipt is not None:
+                seen.add(write.receipt)
+                self.receipts.append({"_id": write.receipt})
+            self.answers.append((item, outcome.answer))
+            if outcome.after is before:
+                continue
+            number += 1
+            self._record(item, before, outcome, at, number, floor)
+            state[write.entity_id] = outcome.after
+        self._write(read, state)
+        return number
+
+    def _record(
+        self, item: Item, before: Document | None, outcome: Outcome, at: int, number: int, floor: dict[str, int]
+    ) -> None:
+        """Give the new document its version, and note the change.
+
+        The first version of an entity is the time of its creation in ms, so that versions of one id only ever grow,
+        also over a deletion.
+        """
+        entity_id, after = item.write.entity_id, outcome.after
+        kind: ChangeKind
+        if after is None:
+            kind = "deleted"
+            floor[entity_id] = before["v"] + 1 if before is not None else 0
+        elif before is None:
+            kind = "created"
+            after["v"] = max(at, floor.get(entity_id, 0) + 1)
+        else:
+            kind = "updated"
+            after["v"] = before["v"] + 1
+        change = Change(
+            self.tenant, self.writer, number, entity_id, kind, at, before, after, outcome.touched, item.write.meta
+        )
+        self.changes.append(change)
+        self.records.append(record_of(change, history=item.write.history))
+
+    def _write(self, read: dict[str, Document], state: dict[str, Document | None]) -> None:
+        """Work out the statements that turn what was read into the final state."""
+        touched: dict[str, list[tuple[Touch, ...]]] = {}
+        for change in self.changes:
+            touched.setdefault(change.entity_id, []).append(change.touched)
+        for entity_id, touches in touched.items():
+            old, new = read.get(entity_id), state[entity_id]
+            if old is None:
+                if new is not None:
+                    self.inserts.append(new)
+            elif new is None:
+                self.deletes.append({"q": {"_id": entity_id, "v": old["v"]}, "limit": 1})
+            else:
+                names = {touch.attribute for one in touches for touch in one}
+                self.updates.append({"q": {"_id": entity_id, "v": old["v"]}, "u": _update(old, new, names)})
+
+
+def expire(before: Document) -> Outcome:
+    """Return the deletion of an entity that has expired but was not swept yet (4.22)."""
+    touched = (
+        Touch(name, "deleted", one.get("datasetId"))
+        for name, value in before["attrs"].items()
+        for one in instances(value)
+    )
+    return Outcome(None, tuple(touched))
+
+
+def _update(old: Document, new: Document, names: set[str]) -> Document:
+    """Return the update statement from `old` to `new`: the differing parts, or the whole where most of it differs."""
+    attrs, times = new["attrs"], new["sys"]
+    if 2 * len(names) > len(attrs) + 1 or new["created"] != old["created"]:
+        return new
+    values: Document = {"v": new["v"], "modified": new["modified"]}
+    gone: Document = {}
+    for name in names:
+        if name in attrs:
+            values["attrs." + name] = attrs[name]
+            values["sys." + name] = times[name]
+        elif name in old["attrs"]:
+            gone["attrs." + name] = ""
+            gone["sys." + name] = ""
+    for member in ("type", "scope", "expires", "due"):
+        if member in new:
+            if new[member] != old.get(member):
+                values[member] = new[member]
+        elif member in old:
+            gone[member] = ""
+    return {"$set": values, "$unset": gone} if gone else {"$set": values}

@@ -1,0 +1,99 @@
+"""One tenant's writes on their way into the store: what waits, what is in flight, who is to be answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from tsunagu.broker.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tsunagu.broker.errors import NgsiError
+    from tsunagu.broker.storage.writes import Write
+
+
+class Ticket:
+    """The answers that one caller waits for."""
+
+    __slots__ = ("answers", "future", "missing")
+
+    def __init__(self, count: int) -> None:
+        self.answers: list[Any | NgsiError] = [None] * count
+        self.missing = count
+        self.future: asyncio.Future[list[Any | NgsiError]] = asyncio.get_running_loop().create_future()
+
+    def settle(self, position: int, answer: Any | NgsiError) -> None:
+        """Put down one answer; the last one wakes the caller."""
+        self.answers[position] = answer
+        self.missing -= 1
+        if not self.missing and not self.future.done():
+            self.future.set_result(self.answers)
+
+
+class Item:
+    """One write that waits, with its place on a ticket."""
+
+    __slots__ = ("position", "ticket", "write")
+
+    def __init__(self, write: Write, ticket: Ticket, position: int) -> None:
+        self.write = write
+        self.ticket = ticket
+        self.position = position
+
+    def settle(self, answer: Any | NgsiError) -> None:
+        """Answer the caller."""
+        self.ticket.settle(self.position, answer)
+
+
+class Lane:
+    """The queue of one tenant. No two groups in flight hold the same entity; the order per entity is kept."""
+
+    def __init__(self, *, queue_limit: int) -> None:
+        self._queue_limit = queue_limit
+        self._waiting: deque[Item] = deque()
+        self._busy: set[str] = set()
+        self.in_flight = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, writes: Sequence[Write]) -> Ticket:
+        """Queue writes. Raises Unavailable when too many wait already."""
+        if len(self._waiting) + len(writes) > self._queue_limit and self._waiting:
+            raise Unavailable(f"more than {self._queue_limit} writes are waiting; send again later", retry_after=1)
+        ticket = Ticket(len(writes))
+        for position, write in enumerate(writes):
+            self._waiting.append(Item(write, ticket, position))
+        return ticket
+
+    def take(self, limit: int) -> list[Item]:
+        """Take the next group: at most `limit` writes, none of an entity that is in flight or passed over."""
+        group: list[Item] = []
+        passed: list[Item] = []
+        barred = set(self._busy)
+        waiting = self._waiting
+        while waiting and len(group) < limit and len(passed) < 8 * limit:
+            item = waiting.popleft()
+            if item.write.entity_id in barred:
+                passed.append(item)
+                barred.add(item.write.entity_id)
+            else:
+                group.append(item)
+        waiting.extendleft(reversed(passed))
+        if group:
+            self._busy.update(item.write.entity_id for item in group)
+            self.in_flight += 1
+        return group
+
+    def done(self, group: list[Item]) -> None:
+        """Say that a group has ended, well or not."""
+        self._busy.difference_update(item.write.entity_id for item in group)
+        self.in_flight -= 1
+
+    def refuse_all(self, error: NgsiError) -> None:
+        """Answer everything that waits with an error."""
+        while self._waiting:
+            self._waiting.popleft().settle(error)

@@ -1,0 +1,67 @@
+"""What the operations hand to the store: one write to one entity, decided on the document that is there.
+
+The store applies writes in groups (architecture, "The one idea"): it reads the documents of the group's entities,
+applies each write in arrival order in memory, and commits documents and log records in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from tsunagu.broker.changes import Document, Touch
+    from tsunagu.broker.errors import NgsiError
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a write makes of a document.
+
+    `after` is the new document, None for a deletion, or the very object it was given when nothing changes.
+    The store sets its version. `touched` names the attribute instances that the write touched, `answer` is handed
+    back to the caller.
+    """
+
+    after: Document | None
+    touched: tuple[Touch, ...] = ()
+    answer: Any = None
+
+
+Apply = Callable[["Document | None", int], Outcome]
+
+
+@dataclass(slots=True)
+class Write:
+    """One write to one entity.
+
+    `apply(before, now)` is pure: it gets the current document (None: there is none) and the time (epoch ms UTC),
+    must not alter `before`, and raises an NgsiError to refuse, which fails this write alone.
+    `receipt` makes the write idempotent: of several writes with the same receipt only the first takes effect.
+    `history` False keeps the change out of the temporal record (device heartbeats).
+    `meta` is kept with the change in the log.
+    """
+
+    entity_id: str
+    apply: Apply
+    receipt: str | None = None
+    history: bool = True
+    meta: dict[str, Any] | None = None
+
+
+DUPLICATE = object()
+"""The answer of a write whose receipt the store had already."""
+
+
+class Writer(Protocol):
+    """The write side of the store."""
+
+    async def submit(self, tenant: str, write: Write) -> Any:
+        """Commit one write and return its answer once it is durable.
+
+        Raises the write's own NgsiError, or Unavailable when the store cannot take it now.
+        """
+
+    async def submit_all(self, tenant: str, writes: Sequence[Write]) -> list[Any | NgsiError]:
+        """Commit several writes; return for each its answer or its error, in order."""
