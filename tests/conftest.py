@@ -42,7 +42,7 @@ def mongo_uri() -> Iterator[str]:
         child = Child(server.program)
         child.start()
         try:
-            run_aside(server.ready())
+            run_aside(server.ready(child))
             yield server.uri
         finally:
             run_aside(child.stop())
@@ -63,7 +63,7 @@ def mqtt_url() -> Iterator[str]:
         child = Child(server.program)
         child.start()
         try:
-            run_aside(server.ready())
+            run_aside(server.ready(child))
             yield server.url
         finally:
             run_aside(child.stop())

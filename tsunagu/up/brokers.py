@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tsunagu.up.child import Child
     from tsunagu.up.folder import DataFolder
 
+HIGHEST_PORT = 65535
 LOOPBACK = "127.0.0.0/8,::1,localhost"
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: S104 - read, not bound
 
@@ -50,6 +51,10 @@ def plan(*, demo: bool, port: int | None) -> list[Broker]:
     settings = read_settings({}, port=port)
     if not demo:
         return [Broker(settings.name, {}, listening_socket(settings.host, settings.port))]
+    if settings.port == HIGHEST_PORT:
+        raise UpError(
+            f"--demo needs two ports, the second after the first: choose one below {HIGHEST_PORT} with --port"
+        )
     upstream = listening_socket(settings.host, settings.port)
     try:
         downstream = listening_socket(settings.host, settings.port and settings.port + 1)
@@ -123,8 +128,9 @@ def _variables(broker: Broker, around: Surroundings, index: int) -> dict[str, st
 class _Health:
     broker: Broker
 
-    async def ready(self) -> None:
+    async def ready(self, child: Child) -> None:
         """Wait until /health/ready answers 200."""
+        del child  # the workers of a broker share its socket: any of them may answer
         host, port = self.broker.listener.getsockname()[:2]
         address = ANYWHERE.get(host, host).strip("[]")
         while not await _is_ready(address, port):  # noqa: ASYNC110 - the worker answers when it can

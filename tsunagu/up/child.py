@@ -11,6 +11,7 @@ import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tsunagu.up.ports import listens
 from tsunagu.up.problem import UpError
 
 if TYPE_CHECKING:
@@ -82,6 +83,11 @@ class Child:
         while (code := self.exit_code) is None:  # noqa: ASYNC110 - polling needs neither a thread nor a kernel of 5.3
             await asyncio.sleep(POLL)
         return code
+
+    async def until_listening(self, port: int) -> None:
+        """Wait until this very process listens on the TCP port, not another one that has it."""
+        while (pid := self.pid) is None or not listens(pid, port):  # noqa: ASYNC110 - no event tells of it
+            await asyncio.sleep(POLL)
 
     async def stop(self) -> None:
         """Ask the process to end, wait for its grace, then kill it. Without a process it does nothing."""

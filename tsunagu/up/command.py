@@ -9,19 +9,23 @@ import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.settings import PREFIX
 from tsunagu.up import brokers, mongod, mqtt, summary
 from tsunagu.up.brokers import Surroundings
+from tsunagu.up.demo import player
 from tsunagu.up.folder import DataFolder
+from tsunagu.up.mongod import Mongod
 from tsunagu.up.ports import free_port
+from tsunagu.up.problem import UpError
 from tsunagu.up.supervisor import Job, Stage, Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Iterator
 
     from tsunagu.up.brokers import Broker
+    from tsunagu.up.mqtt import MqttBroker
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,48 +83,75 @@ async def _run(options: Options, planned: list[Broker], folder: DataFolder, supe
     """Start the servers, the brokers and the story, say where they are, and stay."""
     tell("Starting …")
     around = await _start_servers(options, folder, supervisor)
-    await _start_all(supervisor, [job for broker in planned for job in brokers.jobs(broker, around, folder)])
+    workers = [job for broker in planned for job in brokers.jobs(broker, around, folder)]
+    await _together(*(supervisor.start(job) for job in workers))
     folder.publish_addresses(summary.addresses(planned, around))
     for line in summary.lines(planned, around, folder):
         tell(line)
+    if options.demo:
+        kawakami, kawashimo = (broker.url for broker in planned)
+        story = player.job(kawakami, kawashimo, around.mqtt_url or "", folder.log("demo"), pace=options.pace)
+        await supervisor.start(story)
     await asyncio.Event().wait()
 
 
-async def _start_all(supervisor: Supervisor, jobs: Iterable[Job]) -> None:
-    """Start jobs side by side; the first that fails ends the others' waiting."""
-    tasks = [asyncio.create_task(supervisor.start(job)) for job in jobs]
+async def _together(*parts: Awaitable[Any] | None) -> list[Any]:
+    """Wait for parts that go on side by side (None: a part that is left out); the first that fails ends the others."""
+    tasks = [asyncio.ensure_future(part if part is not None else _nothing()) for part in parts]
     try:
-        await asyncio.gather(*tasks)
+        return await asyncio.gather(*tasks)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def _nothing() -> None:
+    """Leave out a part."""
+
+
 async def _start_servers(options: Options, folder: DataFolder, supervisor: Supervisor) -> Surroundings:
-    """Start MongoDB and MQTT, each only when the operator names none of their own."""
-    starting: list[Job] = []
-    ports: dict[str, int] = {}
-    shared_mqtt = True
+    """Start MongoDB and MQTT side by side, each only when the operator names none of their own."""
     mongodb_uri, variable = _named("MONGODB_URI")
+    mqtt_url, _ = _named("MQTT_URL")
+    if options.demo and mqtt_url == "":
+        raise UpError("the demo city speaks MQTT: unset MQTT_URL to embed an MQTT broker, or set it to one of your own")
     if mongodb_uri is not None:
         await mongod.check_own(mongodb_uri, variable)
     else:
         await mongod.wait_for_earlier(folder.mongodb)
-        store = mongod.Mongod(mongod.find_binary(), folder.mongodb, _port(folder, "mongod"), folder.log("mongod"))
-        mongodb_uri, ports["mongod"] = store.uri, store.port
-        starting.append(Job(store.program, Stage.STORE, store.ready, mongod.explain))
-    mqtt_url, _ = _named("MQTT_URL")
-    if mqtt_url is None:
-        embedded = mqtt.choose(folder.mqtt, _port(folder, "mqtt", mqtt.USUAL_PORT), folder.log("mqtt"))
-        mqtt_url, ports["mqtt"] = embedded.url, embedded.port
-        shared_mqtt = embedded.server == "mosquitto"
-        if not shared_mqtt:
-            tell("No mosquitto here: amqtt stands in, good for a first look (better: apt-get install mosquitto)")
-        starting.append(Job(embedded.program, Stage.MQTT, embedded.ready, mqtt.explain))
-    await _start_all(supervisor, starting)
-    folder.remember_ports(ports)
-    return Surroundings(mongodb_uri, mqtt_url or None, options.workers, shared_mqtt, options.demo)
+    store, messages = await _together(
+        _start_mongod(folder, supervisor) if mongodb_uri is None else None,
+        _start_mqtt(folder, supervisor) if mqtt_url is None else None,
+    )
+    folder.remember_ports({"mongod": store.port if store else None, "mqtt": messages.port if messages else None})
+    return Surroundings(
+        mongodb_uri=store.uri if store else mongodb_uri or "",
+        mqtt_url=messages.url if messages else mqtt_url or None,
+        workers=options.workers,
+        shared_mqtt=messages is None or messages.server == "mosquitto",
+        demo=options.demo,
+    )
+
+
+async def _start_mongod(folder: DataFolder, supervisor: Supervisor) -> Mongod:
+    binary, log = mongod.find_binary(), folder.log("mongod")
+    for port in _ports(folder, "mongod"):
+        server = Mongod(binary, folder.mongodb, port, log)
+        if await _took(port, supervisor.start(Job(server.program, Stage.STORE, server.ready, mongod.explain))):
+            return server
+    raise UpError(f"no port for the embedded MongoDB: others took them while it started; see {log}")
+
+
+async def _start_mqtt(folder: DataFolder, supervisor: Supervisor) -> MqttBroker:
+    log = folder.log("mqtt")
+    for port in _ports(folder, "mqtt", mqtt.USUAL_PORT):
+        server = mqtt.choose(folder.mqtt, port, log)
+        if await _took(port, supervisor.start(Job(server.program, Stage.MQTT, server.ready, mqtt.explain))):
+            if server.server != "mosquitto":
+                tell("No mosquitto here: amqtt stands in, good for a first look (better: apt-get install mosquitto)")
+            return server
+    raise UpError(f"no port for the embedded MQTT broker: others took them while it started; see {log}")
 
 
 def _named(plain: str) -> tuple[str | None, str]:
@@ -135,7 +166,19 @@ def _named(plain: str) -> tuple[str | None, str]:
     return None, plain
 
 
-def _port(folder: DataFolder, server: str, *usual: int) -> int:
-    """Choose a port for an embedded server: the one of the last run, else the usual one, else any that is free."""
+def _ports(folder: DataFolder, server: str, *usual: int) -> Iterator[int]:
+    """Give ports to try for an embedded server: the one of the last run, else the usual one; then any that are free."""
     last = folder.port_of(server)
-    return free_port(*((last,) if last else usual))
+    yield free_port(*((last,) if last else usual))
+    yield from (free_port() for _ in range(3))
+
+
+async def _took(port: int, starting: Awaitable[object]) -> bool:
+    """Wait for a server to start on a port; False when another program took the port in the meantime."""
+    try:
+        await starting
+    except UpError:
+        if free_port(port) == port:
+            raise
+        return False
+    return True

@@ -87,9 +87,10 @@ class DataFolder:
             return None
         return port if isinstance(port, int) and 0 < port < 65536 else None  # noqa: PLR2004 - the range of TCP ports
 
-    def remember_ports(self, ports: Mapping[str, int]) -> None:
+    def remember_ports(self, ports: Mapping[str, int | None]) -> None:
         """Keep the servers' ports for the next run: the same port spares a reconfiguration of the replica set."""
-        (self.path / "ports.json").write_text(json.dumps(dict(ports)) + "\n")
+        kept = {server: port or self.port_of(server) for server, port in ports.items()}
+        (self.path / "ports.json").write_text(json.dumps(kept) + "\n")
 
     def publish_addresses(self, addresses: Mapping[str, str]) -> None:
         """Write the URLs of this run to `addresses.json`, for scripts; the file goes when the run ends."""

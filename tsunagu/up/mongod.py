@@ -53,8 +53,9 @@ class Mongod:
         )
         return Program("mongod", words, self.log, grace=30)
 
-    async def ready(self) -> None:
+    async def ready(self, child: Child) -> None:
         """Wait until this node is a writable primary; make the replica set at first, mend it on a new port."""
+        await child.until_listening(self.port)
         client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(self.uri, serverSelectionTimeoutMS=500)
         try:
             while not await self._primary(client):  # noqa: ASYNC110 - mongod tells nobody when it is ready

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import importlib.util
 import os
 import shutil
@@ -53,15 +51,9 @@ class MqttBroker:
         """The address for clients on this machine."""
         return f"mqtt://127.0.0.1:{self.port}"
 
-    async def ready(self) -> None:
-        """Wait until the broker accepts connections."""
-        while True:
-            with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-                writer.close()
-                await writer.wait_closed()
-                return
-            await asyncio.sleep(0.05)
+    async def ready(self, child: Child) -> None:
+        """Wait until the broker listens."""
+        await child.until_listening(self.port)
 
 
 def choose(data: Path, port: int, log: Path) -> MqttBroker:

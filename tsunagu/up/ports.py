@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import socket
+from pathlib import Path
 
 from tsunagu.up.problem import UpError
 
 BACKLOG = 2048
+_LISTEN = "0A"  # TCP_LISTEN as /proc/net/tcp writes it
 
 
 def listening_socket(host: str, port: int, *, option: str = "--port") -> socket.socket:
@@ -35,7 +37,8 @@ def listening_socket(host: str, port: int, *, option: str = "--port") -> socket.
 
 def _reason(error: OSError, host: str, port: int, option: str) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} is in use: stop the program that listens there, or choose another port with {option}"
+        holder = next((f" by process {pid}" for pid in _processes() if listens(pid, port)), "")
+        return f"port {port} is in use{holder}: stop the program that listens there, or choose another with {option}"
     if error.errno == errno.EACCES:
         return f"port {port} needs more rights than this user has: choose one above 1023 with {option}"
     return f"cannot listen on {host}:{port} ({error.strerror}): set TSUNAGU_HOST to an address of this machine"
@@ -53,3 +56,31 @@ def free_port(*preferred: int) -> int:
             taken: int = candidate.getsockname()[1]
             return taken
     raise UpError("no free port on 127.0.0.1: stop some of the programs that listen there")
+
+
+def listens(pid: int, port: int) -> bool:
+    """Tell whether this process listens on the TCP port, from /proc (False for a process of another user)."""
+    sockets = {f"socket:[{inode}]" for inode in _listening(port)}
+    try:
+        return any(str(entry.readlink()) in sockets for entry in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return False
+
+
+def _listening(port: int) -> list[str]:
+    """Give the inodes of the sockets that listen on the port (/proc/net/tcp: local address, state, inode)."""
+    inodes = []
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            rows = Path(table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for row in rows:
+            columns = row.split()
+            if columns[3] == _LISTEN and int(columns[1].rpartition(":")[2], 16) == port:
+                inodes.append(columns[9])
+    return inodes
+
+
+def _processes() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]

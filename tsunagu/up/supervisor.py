@@ -36,7 +36,7 @@ class Job:
 
     program: Program
     stage: Stage
-    ready: Callable[[], Awaitable[object]]
+    ready: Callable[[Child], Awaitable[object]]
     explain: Callable[[Child], str]
     patience: float = 30.0  # seconds to become ready
 
@@ -77,7 +77,7 @@ class Supervisor:
             child.signal(signal.SIGKILL)
 
     async def _until_ready(self, job: Job, child: Child) -> None:
-        ready = asyncio.ensure_future(job.ready())
+        ready = asyncio.ensure_future(job.ready(child))
         ended = asyncio.ensure_future(child.wait())
         try:
             await asyncio.wait((ready, ended), timeout=job.patience, return_when=asyncio.FIRST_COMPLETED)

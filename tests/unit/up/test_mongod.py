@@ -25,7 +25,7 @@ async def _started(folder: Path) -> tuple[mongod.Mongod, Child]:
     server = mongod.Mongod(mongod.find_binary(), folder, free_port(), folder / "mongod.log")
     child = Child(server.program)
     child.start()
-    await asyncio.wait_for(server.ready(), 30)
+    await asyncio.wait_for(server.ready(child), 30)
     return server, child
 
 

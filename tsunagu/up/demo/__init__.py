@@ -1,0 +1,1 @@
+"""The demo city: Kawakami (upstream) and Kawashimo (downstream), and the devices on and beside their river."""
