@@ -83,7 +83,11 @@ async def main(uri: str, seconds: float, rounds: int) -> None:
     await filler.close()
     figures: dict[str, list[float]] = {}
     for _ in range(rounds):
-        for label, size, in_flight in (("one at a time", 1, 1), ("groups of 64", 64, 1), ("groups of 64, two in flight", 64, 2)):
+        for label, size, in_flight in (
+            ("one at a time", 1, 1),
+            ("groups of 64", 64, 1),
+            ("groups of 64, two in flight", 64, 2),
+        ):
             rate, cpu = await measure(databases, uri, size=size, in_flight=in_flight, seconds=seconds)
             figures.setdefault(label, []).append(rate)
             print(f"{label:30} {rate:8.0f} changes/s   {cpu:6.0f} µs of client CPU a change", flush=True)
@@ -98,7 +102,9 @@ async def main(uri: str, seconds: float, rounds: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--uri", default=os.environ.get("MONGODB_URI", "mongodb://127.0.0.1:27017/?directConnection=true"))
+    parser.add_argument(
+        "--uri", default=os.environ.get("MONGODB_URI", "mongodb://127.0.0.1:27017/?directConnection=true")
+    )
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()

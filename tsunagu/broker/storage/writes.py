@@ -38,7 +38,8 @@ class Write:
 
     `apply(before, now)` is pure: it gets the current document (None: there is none) and the time (epoch ms UTC),
     must not alter `before`, and raises an NgsiError to refuse, which fails this write alone.
-    `receipt` makes the write idempotent: of several writes with the same receipt only the first takes effect.
+    `receipt` makes the write idempotent: of several writes with the same receipt only the first takes effect;
+    `fresh` says that the sender vouches for this being the first time: the receipt is noted, but not looked for.
     `history` False keeps the change out of the temporal record (device heartbeats).
     `meta` is kept with the change in the log.
     """
@@ -46,6 +47,7 @@ class Write:
     entity_id: str
     apply: Apply
     receipt: str | None = None
+    fresh: bool = False
     history: bool = True
     meta: dict[str, Any] | None = None
 

@@ -55,7 +55,7 @@ class Group:
         seen = set(receipts)
         for item in self.items:
             write = item.write
-            if write.receipt is not None and write.receipt in seen:
+            if write.receipt is not None and write.receipt in seen and not write.fresh:
                 self.answers.append((item, DUPLICATE))
                 continue
             before = state.get(write.entity_id)
@@ -69,7 +69,7 @@ class Group:
             except NgsiError as error:
                 self.answers.append((item, error))
                 continue
-            if write.receipt is not None:
+            if write.receipt is not None and write.receipt not in seen:
                 seen.add(write.receipt)
                 self.receipts.append({"_id": write.receipt})
             self.answers.append((item, outcome.answer))
@@ -107,7 +107,11 @@ class Group:
         self.records.append(record_of(change, history=item.write.history))
 
     def _write(self, read: dict[str, Document], state: dict[str, Document | None]) -> None:
-        """Work out the statements that turn what was read into the final state."""
+        """Work out the statements that turn what was read into the final state.
+
+        They name the entity by its id alone: the transaction's snapshot is the guard, since MongoDB refuses to write
+        a document that changed after it was read there, and an id alone spares it the query planner (decision 0005).
+        """
         touched: dict[str, list[tuple[Touch, ...]]] = {}
         for change in self.changes:
             touched.setdefault(change.entity_id, []).append(change.touched)
@@ -117,10 +121,10 @@ class Group:
                 if new is not None:
                     self.inserts.append(new)
             elif new is None:
-                self.deletes.append({"q": {"_id": entity_id, "v": old["v"]}, "limit": 1})
+                self.deletes.append({"q": {"_id": entity_id}, "limit": 1})
             else:
                 names = {touch.attribute for one in touches for touch in one}
-                self.updates.append({"q": {"_id": entity_id, "v": old["v"]}, "u": _update(old, new, names)})
+                self.updates.append({"q": {"_id": entity_id}, "u": _update(old, new, names)})
 
 
 def expire(before: Document) -> Outcome:

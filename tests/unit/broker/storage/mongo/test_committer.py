@@ -114,7 +114,7 @@ async def test_a_document_that_mongodb_refuses_fails_alone(store: Store) -> None
 
 
 async def test_a_receipt_takes_effect_once(store: Store) -> None:
-    """A write with a receipt that was seen before, in the same group or an earlier one, is answered and does nothing."""
+    """A write whose receipt was seen before, in its group or an earlier one, is answered and does nothing."""
     first = await store.committer.submit_all("", [put("urn:a", 1, receipt="r1"), put("urn:a", 2, receipt="r1")])
     again = await store.committer.submit("", put("urn:a", 3, receipt="r1"))
     assert first[0] == "created"
