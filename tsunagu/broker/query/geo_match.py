@@ -1,0 +1,41 @@
+"""Geoqueries in memory (4.10): any instance of the GeoProperty that stands in the relation will do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tsunagu.broker.query.geometry import distance_from, relation_test
+from tsunagu.schemas.entity import instances
+from tsunagu.schemas.geo import is_geometry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tsunagu.broker.query.ast import GeoQuery
+    from tsunagu.schemas.entity import Document
+
+
+def compile_geo(geo: GeoQuery) -> Callable[[Document], bool]:
+    """Return whether a document meets the geoquery; without the GeoProperty it does not, whatever the relation."""
+    attribute = geo.attribute
+    test = geometry_test(geo)
+
+    def matches(document: Document) -> bool:
+        found = document["attrs"].get(attribute)
+        if found is None:
+            return False
+        return any(is_geometry(instance.get("value")) and test(instance["value"]) for instance in instances(found))
+
+    return matches
+
+
+def geometry_test(geo: GeoQuery) -> Callable[[Mapping[str, Any]], bool]:
+    """Return whether a GeoJSON geometry meets the geoquery. maxDistance includes its bound, minDistance excludes it."""
+    if geo.relation != "near":
+        return relation_test(geo.relation, geo.geometry)
+    distance = distance_from(geo.geometry)
+    if geo.max_distance is not None:
+        farthest = geo.max_distance
+        return lambda geometry: distance(geometry) <= farthest
+    nearest = geo.min_distance or 0.0
+    return lambda geometry: distance(geometry) > nearest

@@ -1,0 +1,134 @@
+"""Entity queries as MongoDB commands: filter, what is left to test in memory, order (5.7.2.4).
+
+A filter may let more documents through than the query means, never fewer: then `residual` returns the test that the
+caller applies to each document that MongoDB finds. Both readers of a query give the same answers
+(tests/contract/test_query_readers.py).
+"""
+
+from __future__ import annotations
+
+import re
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from bson.regex import Regex
+
+from tsunagu.broker.query.ast import EntityQuery
+from tsunagu.broker.query.match import compile_matcher
+from tsunagu.broker.storage.mongo.conditions import all_of, any_of
+from tsunagu.broker.storage.mongo.geo_filters import geo_condition
+from tsunagu.broker.storage.mongo.q_filters import q_filter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from tsunagu.broker.query.ast import EntitySelector, OrderKey, ScopePattern, ScopeSelection, TypeSelection
+    from tsunagu.broker.query.pattern import Pattern
+    from tsunagu.broker.storage.mongo.conditions import Condition
+    from tsunagu.schemas.entity import Document
+
+_NONE_KNOWN: Mapping[str, Collection[str]] = MappingProxyType({})
+_ORDER_MEMBERS = {"id": "_id", "created": "created", "modified": "modified"}
+
+
+def to_filter(query: EntityQuery, *, members: Mapping[str, Collection[str]] = _NONE_KNOWN) -> Condition:
+    """Return the MongoDB filter of a query without linked terms.
+
+    `members`: for attributes (stored names) that are known to be stored with certain value members only, those, e.g.
+    {"…waterLevel": {"value"}}: the filter then asks for no others, so that an index on one path serves the query.
+    """
+    parts = [
+        _ids(query.ids),
+        _id_pattern(query.id_pattern),
+        _types(query.types),
+        any_of(map(_selector, query.selectors)) if query.selectors else {},
+        {} if query.attrs is None else any_of({f"attrs.{name}": {"$exists": True}} for name in query.attrs),
+        {} if query.scope is None else _scopes(query.scope),
+        {} if query.q is None else q_filter(query.q, members).condition,
+        {} if query.geo is None else geo_condition(query.geo),
+        {} if query.now is None else {"expires": {"$not": {"$lte": query.now}}},
+    ]
+    return all_of(part for part in parts if part)
+
+
+def residual(query: EntityQuery) -> Callable[[Document], bool] | None:
+    """Return the test that what the filter finds must still pass, None where the filter says it all.
+
+    The test looks at `attrs` and `sys` only.
+    """
+    inexact_q = query.q is not None and not q_filter(query.q, _NONE_KNOWN).exact
+    if query.geo is None and not inexact_q:
+        return None
+    return compile_matcher(EntityQuery(q=query.q if inexact_q else None, geo=query.geo))
+
+
+def to_sort(order: Sequence[OrderKey]) -> dict[str, int] | None:
+    """Return the sort by members that every document has, with the id last so that the order is total.
+
+    None where there is no order, or one that MongoDB cannot follow (`needs_ranking`): of values of mixed types, of
+    texts by a collation, by distance.
+    """
+    if not order or needs_ranking(order):
+        return None
+    sort = {_ORDER_MEMBERS[str(key.path.member)]: -1 if key.descending else 1 for key in reversed(order)}
+    return {**dict(reversed(sort.items())), **({} if "_id" in sort else {"_id": 1})}
+
+
+def needs_ranking(order: Sequence[OrderKey]) -> bool:
+    """Return whether the order has to be found in memory, by `tsunagu.broker.query.ranking`."""
+    return any(key.path.names or key.path.member not in _ORDER_MEMBERS for key in order)
+
+
+def order_fields(order: Sequence[OrderKey]) -> dict[str, int]:
+    """Return the projection with all that ranking looks at."""
+    fields = {"_id": 1}
+    for key in order:
+        if not key.path.names:
+            fields["_id" if key.path.member == "id" else str(key.path.member)] = 1
+        elif key.path.is_time:
+            fields[f"sys.{key.path.names[0]}"] = 1
+        else:
+            fields[f"attrs.{key.path.names[0]}"] = 1
+    return fields
+
+
+def _ids(ids: Sequence[str] | None) -> Condition:
+    if ids is None:
+        return {}
+    return {"_id": ids[0]} if len(ids) == 1 else {"_id": {"$in": list(ids)}}
+
+
+def _id_pattern(pattern: Pattern | None) -> Condition:
+    return {} if pattern is None else {"_id": {"$regex": pattern.pcre}}
+
+
+def _types(selection: TypeSelection | None) -> Condition:
+    if selection is None:
+        return {}
+    single = [types[0] for types in selection.alternatives if len(types) == 1]
+    parts: list[Condition] = [{"type": {"$all": list(types)}} for types in selection.alternatives if len(types) > 1]
+    if single:
+        parts.insert(0, {"type": single[0]} if len(single) == 1 else {"type": {"$in": single}})
+    return any_of(parts)
+
+
+def _selector(selector: EntitySelector) -> Condition:
+    return all_of(
+        part for part in (_ids(selector.ids), _id_pattern(selector.id_pattern), _types(selector.types)) if part
+    )
+
+
+def _scopes(selection: ScopeSelection) -> Condition:
+    return any_of(all_of(map(_scope, patterns)) for patterns in selection.alternatives)
+
+
+def _scope(pattern: ScopePattern) -> Condition:
+    """Return the condition on the scopes; a stored scope may lack its first "/" (4.18)."""
+    path = "/".join(pattern.levels)
+    if not pattern.levels:
+        return {"scope.0": {"$exists": True}}
+    if "+" not in pattern.levels and not pattern.subtree:
+        return {"scope": {"$in": [f"/{path}", path]}}
+    levels = "/".join("[^/]+" if level == "+" else re.escape(level) for level in pattern.levels)
+    end = "(?:/|\\z)" if pattern.subtree else "\\z"
+    return {"scope": {"$in": [Regex(f"^/{levels}{end}"), Regex(f"^{levels}{end}")]}}

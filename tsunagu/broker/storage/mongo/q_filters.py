@@ -1,0 +1,250 @@
+"""q as a MongoDB condition (4.9; for what targets are see `tsunagu.broker.query.ast`).
+
+Most conditions are exact. Where MongoDB cannot say what is meant, the condition lets more through than it should, and
+is marked: an interval on a trailing path (`a[b]==1..3`, whose two bounds could hold of different elements of an array)
+and conditions on one instance deeper than MAX_LEVELS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tsunagu.broker.query.ast import And, Between, Compare, Exists, Like, Linked, Or, PointsTo
+from tsunagu.broker.query.leaves import milliseconds
+from tsunagu.broker.query.q_match import KEYED_MEMBERS, OBJECT_MEMBERS, VALUE_MEMBERS
+from tsunagu.broker.storage.mongo.conditions import NOTHING, all_of, any_of, on_one_instance
+from tsunagu.broker.storage.mongo.language_maps import any_language
+from tsunagu.broker.storage.mongo.operands import operands_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from tsunagu.broker.query.ast import Path, QNode
+    from tsunagu.broker.storage.mongo.conditions import Condition
+    from tsunagu.broker.storage.mongo.operands import Operands
+
+    Members = Mapping[str, Collection[str]]
+
+MAX_LEVELS = 3
+ALL_MEMBERS = frozenset({*VALUE_MEMBERS, *OBJECT_MEMBERS, "languageMap", "json"})
+_MIXED = ("value", "valueList")
+_ORDER = {">": "$gt", ">=": "$gte", "<": "$lt", "<=": "$lte"}
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A condition, and whether it says exactly what the query says or lets more through."""
+
+    condition: Condition
+    exact: bool = True
+
+
+def q_filter(node: QNode, members: Members) -> Filter:
+    """Return the filter of a tree without Linked nodes. `members`: see `filters.to_filter`."""
+    if isinstance(node, And | Or):
+        parts = [q_filter(part, members) for part in node.parts]
+        join = all_of if isinstance(node, And) else any_of
+        return Filter(join([part.condition for part in parts]), all(part.exact for part in parts))
+    if isinstance(node, Linked):
+        raise TypeError("a linked term must be resolved before it becomes a filter")
+    if isinstance(node, Exists):
+        return Filter(_exists(node))
+    if isinstance(node, PointsTo):
+        return Filter(_points_to(node))
+    if node.path.is_time:
+        return _time_filter(node)
+    return _Term(node, members).filter()
+
+
+def is_negated(node: Compare | Between | Like) -> bool:
+    """Return whether the term is one of != and !~=."""
+    return node.operator == "!=" if isinstance(node, Compare) else node.negated
+
+
+def _attribute(path: Path) -> str:
+    return ".".join(("attrs", *path.names))
+
+
+def _exists(node: Exists) -> Condition:
+    path = node.path
+    if path.is_time:
+        condition: Condition = {_time_path(path): {"$exists": True}}
+    elif not path.names:
+        condition = {"_id" if path.member == "id" else str(path.member): {"$exists": True}}
+    else:
+        places = [f"{_attribute(path)}{place}" for place in _places(path)]
+        condition = any_of({place: {"$exists": True}} for place in places)
+    return {"$nor": [condition]} if node.negated else condition
+
+
+def _places(path: Path) -> list[str]:
+    """Return where below an instance the target element is, if it is there."""
+    if path.member:
+        return [f".{path.member}"]
+    if path.keys == ("*",):
+        return [".languageMap"]
+    if path.keys:
+        return [f".{member}.{'.'.join(path.keys)}" for member in KEYED_MEMBERS]
+    return [""]
+
+
+def _points_to(node: PointsTo) -> Condition:
+    if not node.ids:
+        return NOTHING
+    ids = sorted(node.ids)
+    return any_of({f"{_attribute(node.path)}.{member}": {"$in": ids}} for member in OBJECT_MEMBERS)
+
+
+class _Term:
+    """One comparison or pattern on values or texts of an attribute, or on texts of the entity."""
+
+    def __init__(self, node: Compare | Between | Like, members: Members) -> None:
+        self.path = node.path
+        self.negated = is_negated(node)
+        self.pattern = isinstance(node, Like)
+        self.operands: Operands = operands_of(node)
+        known = members.get(node.path.names[0]) if len(node.path.names) == 1 else None
+        self.members = ALL_MEMBERS if known is None else frozenset(known)
+
+    def filter(self) -> Filter:
+        if not self.path.names:
+            return Filter(self._none_here("") if self.negated else any_of(self._any_here("")))
+        if self.path.keys == ("*",):
+            return Filter(any_of(self._language()))
+        if self.negated or self.operands.interval:
+            return self._on_one_instance()
+        return Filter(any_of([*self._any_here(f"{_attribute(self.path)}."), *self._language()]))
+
+    def _on_one_instance(self) -> Filter:
+        interval_on_keys = self.operands.interval and bool(self.path.keys)
+        if interval_on_keys or len(self.path.names) > MAX_LEVELS:
+            if self.negated:
+                return Filter({_attribute(self.path): {"$exists": True}}, exact=False)
+            return Filter(
+                any_of([*self._any_here(f"{_attribute(self.path)}.", loose=True), *self._language()]), exact=False
+            )
+        segments = (f"attrs.{self.path.names[0]}", *self.path.names[1:])
+        make = self._none_here if self.negated else self._one_here
+        return Filter(any_of([*on_one_instance(segments, make), *self._language()]))
+
+    def _one_here(self, prefix: str) -> Condition:
+        return any_of(self._any_here(prefix))
+
+    def _none_here(self, prefix: str) -> Condition:
+        """Return the condition that the instance at the prefix has the target element, and no target that matches."""
+        parts = [self._present(prefix)]
+        matching = [each for each in self._any_here(prefix) if each != NOTHING]
+        if matching:
+            parts.append({"$nor": matching})
+        if self._speaks():
+            parts.append({f"{prefix}languageMap": {"$exists": False}})
+        return all_of(parts)
+
+    def _present(self, prefix: str) -> Condition:
+        if self.pattern:
+            return any_of({place: {"$type": "string"}} for place in self._text_places(prefix))
+        if not self.path.names:
+            return {"_id" if self.path.member == "id" else str(self.path.member): {"$exists": True}}
+        places = _places(self.path)
+        return {} if places == [""] else any_of({prefix + place[1:]: {"$exists": True}} for place in places)
+
+    def _text_places(self, prefix: str) -> Iterator[str]:
+        if not self.path.names:
+            yield "_id" if self.path.member == "id" else str(self.path.member)
+        elif self.path.member or self.path.keys:
+            yield from (prefix + place[1:] for place in _places(self.path))
+        else:
+            yield from (prefix + member for member in VALUE_MEMBERS)
+
+    def _speaks(self) -> bool:
+        """Return whether strings in any language are among the targets, and may match."""
+        if self.path.keys == ("*",):
+            return True
+        return (
+            self.operands.language is not None and not self.path.member and not self.path.keys and bool(self.path.names)
+        )
+
+    def _language(self) -> list[Condition]:
+        if not self._speaks() or "languageMap" not in self.members:
+            return []
+        test = self.operands.language
+        if test is None:
+            return [{f"{_attribute(self.path)}.languageMap": {"$exists": True}}] if self.negated else []
+        return [any_language(self.path.names, test, negated=self.negated, some=self.pattern)]
+
+    def _any_here(self, prefix: str, *, loose: bool = False) -> list[Condition]:
+        """Return the alternatives that a target of the instance at the prefix matches, languages aside."""
+        operands = self.operands
+        conditions: list[Condition] = []
+        for place, operand in self._operand_places(prefix):
+            if operand is None:
+                continue
+            if not operands.interval or loose:
+                conditions.append({place: operand})
+                continue
+            conditions.append({place: {"$elemMatch": operand}})
+            if not place.endswith("valueList"):
+                conditions.append({place: {**operand, "$not": {"$type": "array"}}})
+        return conditions
+
+    def _operand_places(self, prefix: str) -> Iterator[tuple[str, Any]]:
+        """Yield the paths where a target may be, each with what it is compared to there."""
+        operands, path = self.operands, self.path
+        if not path.names:
+            yield "_id" if path.member == "id" else str(path.member), operands.plain
+        elif path.member or path.keys:
+            for place in _places(path):
+                yield prefix + place[1:], operands.plain
+                if path.keys:
+                    yield f"{prefix}{place[1:]}.@value", operands.typed
+        else:
+            yield from self._member_places(prefix)
+
+    def _member_places(self, prefix: str) -> Iterator[tuple[str, Any]]:
+        for member in _MIXED:
+            if member in self.members:
+                yield prefix + member, self.operands.plain
+                yield f"{prefix}{member}.@value", self.operands.typed
+        for member in ("vocab", *(OBJECT_MEMBERS if self.operands.objects else ())):
+            if member in self.members:
+                yield prefix + member, self.operands.text
+
+
+def _time_path(path: Path) -> str:
+    return f"{'.'.join(_time_segments(path))}.{path.member}" if path.names else str(path.member)
+
+
+def _time_segments(path: Path) -> list[str]:
+    """Return the paths from one level of `sys` to the next."""
+    return [f"sys.{path.names[0]}", *(f"s.{name}" for name in path.names[1:])]
+
+
+def _time_filter(node: Compare | Between | Like) -> Filter:
+    """Return the filter on a system time; a time is no string, so that patterns never match."""
+    path = node.path
+    if isinstance(node, Like):
+        return Filter(NOTHING)
+    negated = is_negated(node)
+    condition = _time_condition(node)
+    if condition is None:
+        return Filter(_exists(Exists(path)) if negated else NOTHING)
+    if negated:
+        condition = {"$exists": True, "$not": condition}
+    if not path.names or (isinstance(node, Compare) and not negated):
+        return Filter({_time_path(path): condition})
+    if len(path.names) > MAX_LEVELS:
+        return Filter(_exists(Exists(path)), exact=False)
+    member = path.member
+    return Filter(any_of(on_one_instance(_time_segments(path), lambda prefix: {f"{prefix}{member}": condition})))
+
+
+def _time_condition(node: Compare | Between) -> Condition | None:
+    """Return the operators of the positive form, None if no time can match."""
+    if isinstance(node, Between):
+        low, high = milliseconds(node.low), milliseconds(node.high)
+        return None if low is None or high is None else {"$gte": low, "$lte": high}
+    moments = [moment for moment in map(milliseconds, node.values) if moment is not None]
+    if not moments:
+        return None
+    return {_ORDER[node.operator]: moments[0]} if node.operator in _ORDER else {"$in": moments}
