@@ -1,0 +1,44 @@
+"""What the handlers work with; app.py fills it once and hands it to the API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from time import time
+from typing import TYPE_CHECKING
+
+from tsunagu.broker.api.traffic import Traffic
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from tsunagu.broker.jsonld.resolver import ContextResolver
+    from tsunagu.broker.operations.batch import Batch
+    from tsunagu.broker.operations.contexts import Contexts
+    from tsunagu.broker.operations.discovery import Discovery
+    from tsunagu.broker.operations.entities import Entities
+    from tsunagu.broker.operations.entity_maps import EntityMaps
+    from tsunagu.broker.operations.subscriptions import Subscriptions
+    from tsunagu.broker.settings import Settings
+
+    Ping = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The operations behind the API.
+
+    `pings` has for each part that the broker needs an awaitable that raises when the part does not answer; readiness
+    is a loop over them. `started` is the start of the process, seconds since the epoch.
+    """
+
+    settings: Settings
+    entities: Entities
+    batch: Batch
+    discovery: Discovery
+    subscriptions: Subscriptions
+    resolver: ContextResolver
+    contexts: Contexts
+    entity_maps: EntityMaps
+    pings: Mapping[str, Ping] = field(default_factory=dict)
+    traffic: Traffic = field(default_factory=Traffic)
+    started: float = field(default_factory=time)
