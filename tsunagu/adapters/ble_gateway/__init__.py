@@ -1,0 +1,1 @@
+"""BLE gateways: readers of beacons and watch tags."""

@@ -1,0 +1,1 @@
+"""Cameras: heartbeats, people counts, events; never pictures."""

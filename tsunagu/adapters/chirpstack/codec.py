@@ -1,0 +1,109 @@
+"""ChirpStack v4 events as JSON (chirpstack-docs, integrations/events.md).
+
+`up` gives the fields of `object` (the codec's result) as values; without a codec the bytes, as hexadecimal digits in
+`data`. Protobuf JSON omits zeros: an absent fCnt or fPort is 0. `deduplicationId` is the receipt.
+`status`, `join` and `log` tell of the device's health; `ack` and `txack` are the network's own and store nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+from tsunagu.adapters import json_body
+from tsunagu.adapters.device_objects import normalize
+from tsunagu.adapters.errors import BadPayload, MissingParameters
+from tsunagu.adapters.message import Heartbeat, Measure, Message, Reading
+
+SILENT = frozenset(("ack", "txack", "integration"))
+
+
+def decode(message: Message) -> list[Reading]:
+    """Return the readings of an event. Raises BadPayload."""
+    kind = message.named.get("event")
+    if not kind:
+        raise MissingParameters('Some of the mandatory params weren\'t found in the request: ["event"]')
+    if message.content_type and "json" not in message.content_type:
+        raise BadPayload(f"{message.content_type}: set the integration's payload encoding to JSON")
+    event = json_body.parse_object(message.body)
+    if kind in SILENT:
+        return []
+    apikey, device = _device(event, message.named.get("apikey"))
+    if kind == "up":
+        return _uplink(event, apikey, device)
+    if kind == "status":
+        return [Heartbeat(apikey, device, "online", event.get("time"), _present(event, ("batteryLevel", "margin")))]
+    if kind == "join":
+        return [Heartbeat(apikey, device, "joined", event.get("time"))]
+    if kind == "log":
+        return [Heartbeat(apikey, device, "fault", event.get("time"), _log(event))]
+    if kind == "location":
+        return [
+            Measure(apikey, device, {"location": _location(event)}, event.get("time"), event.get("deduplicationId"))
+        ]
+    raise BadPayload(f"event {kind[:40]!r} is none of up, status, join, ack, txack, log, location, integration")
+
+
+def _device(event: dict[str, Any], application: str | None) -> tuple[str, str]:
+    info = event.get("deviceInfo")
+    if not isinstance(info, dict) or not isinstance(info.get("devEui"), str):
+        raise BadPayload("deviceInfo.devEui is missing: this is no event of ChirpStack v4")
+    apikey = application or info.get("applicationId")
+    if not isinstance(apikey, str):
+        raise BadPayload("deviceInfo.applicationId is missing")
+    return apikey, info["devEui"].lower()
+
+
+def _uplink(event: dict[str, Any], apikey: str, device: str) -> list[Reading]:
+    receipt = event.get("deduplicationId")
+    context = {"fPort": event.get("fPort", 0), "fCnt": event.get("fCnt", 0), **_radio(event)}
+    decoded = event.get("object")
+    if isinstance(decoded, dict):
+        found = normalize(decoded)
+    elif decoded is not None:
+        raise BadPayload(f"object must be an object and not {type(decoded).__name__}")
+    else:
+        found = normalize({"data": _bytes(event).hex()}) if event.get("data") else []
+    return [
+        Measure(
+            apikey,
+            device,
+            part.values,
+            part.time if part.time is not None else event.get("time"),
+            f"{receipt}/{i}" if receipt and i else receipt,
+            context,
+            part.status,
+            part.faulty,
+        )
+        for i, part in enumerate(found)
+    ]
+
+
+def _bytes(event: dict[str, Any]) -> bytes:
+    try:
+        return base64.b64decode(event["data"], validate=True)
+    except (binascii.Error, TypeError, ValueError):
+        raise BadPayload("data must be base64") from None
+
+
+def _radio(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the best reception: of several gateways that one with the strongest signal."""
+    heard = [rx for rx in event.get("rxInfo") or () if isinstance(rx, dict)]
+    best = max(heard, key=lambda rx: rx.get("rssi", -999), default=None)
+    return {} if best is None else _present(best, ("rssi", "snr", "gatewayId"))
+
+
+def _present(source: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: source[name] for name in names if source.get(name) is not None}
+
+
+def _log(event: dict[str, Any]) -> dict[str, Any]:
+    return {"faultLevel": str(event.get("level", "")), "faultCode": str(event.get("code", ""))}
+
+
+def _location(event: dict[str, Any]) -> dict[str, Any]:
+    place = event.get("location")
+    if not isinstance(place, dict) or "latitude" not in place or "longitude" not in place:
+        raise BadPayload("location.latitude and location.longitude are missing")
+    return {"type": "Point", "coordinates": [place["longitude"], place["latitude"]]}

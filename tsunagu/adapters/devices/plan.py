@@ -1,0 +1,277 @@
+"""The plan of a device: its provisioning and its group's, compiled once, so that mapping a message is dictionary work.
+
+Sources: iotagent-node-lib doc/api.md, "Measurement transformation", "Explicitly defined attributes", "Multientity".
+Where a device and its group both say something, the device wins; lists of attributes are merged by name.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
+from typing import TYPE_CHECKING, Any
+
+from tsunagu.adapters import clock
+from tsunagu.adapters.errors import BadMeasure, DeviceError
+from tsunagu.adapters.jexl import Expression, compile_expression
+from tsunagu.adapters.values import converter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tsunagu.adapters.sightings import TagRules
+
+URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
+NAME = re.compile(r"[^\W\d_]\w*", re.UNICODE)
+SIMPLE_NAME = re.compile(r"[A-Za-z_$][\w$]*")
+RESERVED = {"id": "measure_id", "type": "measure_type"}
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """One attribute to be filled from measures.
+
+    `extra` are the members that every instance gets (unitCode, sub-attributes); `computed` are sub-attributes by
+    expression. `entity` and `entity_type` name another entity than the device's own, None for its own.
+    """
+
+    name: str
+    object_id: str
+    convert: Callable[[Any], dict[str, Any]]
+    extra: Mapping[str, Any]
+    expression: Expression | None = None
+    skip: Any = None
+    entity: Expression | str | None = None
+    entity_type: str | None = None
+    computed: tuple[tuple[str, Callable[[Any], dict[str, Any]], Expression], ...] = ()
+
+
+@dataclass(slots=True)
+class Plan:
+    """How messages of one device become entity updates."""
+
+    tenant: str
+    service_path: str
+    apikey: str
+    device_id: str
+    entity_id: str
+    entity_type: str
+    actives: dict[str, tuple[Active, ...]]
+    ordered: tuple[Active, ...]
+    static: dict[str, Any]
+    explicit: bool | frozenset[str] | Expression
+    variables: dict[str, Any]
+    zone: tzinfo = UTC
+    entity_name: Expression | None = None
+    payload_type: str = "iotagent"
+    settings: dict[str, Any] = field(default_factory=dict)
+    commands: frozenset[str] = frozenset()
+    names: dict[str, str] = field(default_factory=dict)
+    cached_rules: TagRules | None = None
+
+    @property
+    def needs_context(self) -> bool:
+        """Tell whether mapping evaluates any expression."""
+        return bool(self.ordered) or self.entity_name is not None or isinstance(self.explicit, Expression)
+
+    def name_of(self, key: str) -> str:
+        """Return the attribute name for a key that nobody declared. Raises BadMeasure if it cannot be one."""
+        name = self.names.get(key)
+        if name is None:
+            name = RESERVED.get(key, key)
+            if not NAME.fullmatch(name):
+                raise BadMeasure(
+                    f"{key[:80]!r} cannot be an attribute name; map it by an attribute with this object_id"
+                )
+            if len(self.names) < 1000:  # noqa: PLR2004 - a device that invents names must not fill memory
+                self.names[key] = name
+        return name
+
+
+def entity_uri(name: str, entity_type: str) -> str:
+    """Return the entity id for a provisioned name: as it is if it is a URI, else urn:ngsi-ld:<type>:<name>."""
+    return name if URI.fullmatch(name) else f"urn:ngsi-ld:{entity_type}:{name}"
+
+
+def settings_of(internal: Any) -> dict[str, Any]:
+    """Return internal_attributes as one dictionary: FIWARE allows an object, or a list of objects."""
+    if isinstance(internal, dict):
+        return internal
+    merged: dict[str, Any] = {}
+    for part in internal if isinstance(internal, list) else ():
+        if isinstance(part, dict):
+            merged.update(part)
+    return merged
+
+
+def merge_attributes(device: list[dict[str, Any]] | None, group: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    """Return the device's attributes, then those of the group that the device does not define itself."""
+    own = list(device or ())
+    taken = {(a.get("name"), a.get("object_id") or a.get("name")) for a in own}
+    names = {a.get("name") for a in own}
+    rest = [
+        a
+        for a in group or ()
+        if a.get("name") not in names and (a.get("name"), a.get("object_id") or a.get("name")) not in taken
+    ]
+    return own + rest
+
+
+def compile_plan(device: Mapping[str, Any], group: Mapping[str, Any]) -> Plan:
+    """Compile a device and its group (both as the provisioning API has them). Raises DeviceError naming the member."""
+    entity_type = device.get("entity_type") or group.get("entity_type") or "Thing"
+    static_list = merge_attributes(device.get("static_attributes"), group.get("static_attributes"))
+    attributes = merge_attributes(device.get("attributes"), group.get("attributes"))
+    variables = _variables(device, group, entity_type, static_list)
+    actives = tuple(compile_active(attribute, f"attributes[{i}]") for i, attribute in enumerate(attributes))
+    by_object: dict[str, tuple[Active, ...]] = {}
+    for active in actives:
+        by_object[active.object_id] = (*by_object.get(active.object_id, ()), active)
+    complicated = any(a.expression or a.entity or a.entity_type or a.computed for a in actives)
+    name_expression = group.get("entityNameExp")
+    zone_name = device.get("timezone") or group.get("timezone")
+    return Plan(
+        tenant=str(device.get("service") or group.get("service") or ""),
+        service_path=str(device.get("service_path") or group.get("subservice") or "/"),
+        apikey=str(device.get("apikey") or group.get("apikey") or ""),
+        device_id=str(device["device_id"]),
+        entity_id=_entity_id(device, group, entity_type, variables),
+        entity_type=entity_type,
+        actives=by_object,
+        ordered=_in_dependency_order(actives) if complicated else (),
+        static=_static_instances(static_list),
+        explicit=_explicit(device, group),
+        variables=variables,
+        zone=clock.zone(zone_name) if zone_name else UTC,
+        entity_name=compile_expression(name_expression) if name_expression and not device.get("entity_name") else None,
+        payload_type=str(device.get("payloadType") or group.get("payloadType") or "iotagent").lower(),
+        settings={**settings_of(group.get("internal_attributes")), **settings_of(device.get("internal_attributes"))},
+        commands=frozenset(c["name"] for c in merge_attributes(device.get("commands"), group.get("commands"))),
+    )
+
+
+def _variables(
+    device: Mapping[str, Any], group: Mapping[str, Any], entity_type: str, static: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Return what expressions see besides the measures: static attributes, then id, type, service and subservice."""
+    return {
+        **{a["name"]: a.get("value") for a in static},
+        "id": device["device_id"],
+        "type": entity_type,
+        "service": device.get("service") or group.get("service") or "",
+        "subservice": device.get("service_path") or group.get("subservice") or "/",
+    }
+
+
+def _entity_id(
+    device: Mapping[str, Any], group: Mapping[str, Any], entity_type: str, variables: Mapping[str, Any]
+) -> str:
+    if device.get("entity_name"):
+        return entity_uri(device["entity_name"], entity_type)
+    if group.get("entityNameExp"):
+        value = compile_expression(group["entityNameExp"]).evaluate(variables)
+        if isinstance(value, str) and value:
+            return entity_uri(value, entity_type)
+    conjunction = group.get("defaultEntityNameConjunction") or ":"
+    return f"urn:ngsi-ld:{entity_type}{conjunction}{device['device_id']}"
+
+
+def _explicit(device: Mapping[str, Any], group: Mapping[str, Any]) -> bool | frozenset[str] | Expression:
+    given = device.get("explicitAttrs")
+    if given is None:
+        given = group.get("explicitAttrs", False)
+    if isinstance(given, list):
+        return frozenset(str(item.get("object_id") if isinstance(item, dict) else item) for item in given)
+    if isinstance(given, str):
+        return compile_expression(given) if given not in ("true", "false", "") else given == "true"
+    return bool(given)
+
+
+def compile_active(attribute: Mapping[str, Any], where: str) -> Active:
+    """Compile one attribute of the provisioning API; `where` names it in errors. Raises DeviceError."""
+    name = attribute.get("name")
+    if not isinstance(name, str) or not (NAME.fullmatch(name) or URI.fullmatch(name)):
+        raise BadMeasure(f"{where}.name: {name!r} cannot be an attribute name; letters, digits and _ are allowed")
+    try:
+        extra, computed = _metadata(attribute.get("metadata") or {})
+        expression = attribute.get("expression")
+        return Active(
+            name=name,
+            object_id=str(attribute.get("object_id") or name),
+            convert=converter(str(attribute.get("type") or "Property")),
+            extra=extra,
+            expression=compile_expression(expression) if expression else None,
+            skip=attribute.get("skipValue"),
+            entity=_entity_of(attribute.get("entity_name")),
+            entity_type=attribute.get("entity_type") or None,
+            computed=computed,
+        )
+    except DeviceError as error:
+        raise type(error)(f"{where}.{name}: {error}") from None
+
+
+def _entity_of(name: str | None) -> Expression | str | None:
+    """Return the name of another entity: an expression if it reads as one and is not a URI or a plain name."""
+    if not name or (URI.fullmatch(name) and "'" not in name and '"' not in name) or SIMPLE_NAME.fullmatch(name):
+        return name or None
+    try:
+        return compile_expression(name)
+    except DeviceError:
+        return name
+
+
+def _metadata(
+    metadata: Mapping[str, Any],
+) -> tuple[dict[str, Any], tuple[tuple[str, Callable[[Any], dict[str, Any]], Expression], ...]]:
+    """Return FIWARE metadata as members of an instance, and those that are computed."""
+    extra: dict[str, Any] = {}
+    computed = []
+    for name, given in metadata.items():
+        value, kind = (given.get("value"), given.get("type")) if isinstance(given, dict) else (given, None)
+        convert = converter(str(kind or "Property"))
+        if name == "TimeInstant":
+            continue
+        if isinstance(given, dict) and given.get("expression"):
+            computed.append((name, convert, compile_expression(given["expression"])))
+        elif name in ("unitCode", "datasetId"):
+            extra[name] = str(value)
+        elif not NAME.fullmatch(name):
+            raise BadMeasure(f"metadata.{name} cannot be an attribute name")
+        elif value is not None:
+            extra[name] = convert(value)
+    return extra, tuple(computed)
+
+
+def _static_instances(attributes: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return static attributes as NGSI-LD instances."""
+    instances: dict[str, Any] = {}
+    for i, attribute in enumerate(attributes):
+        active = compile_active(attribute, f"static_attributes[{i}]")
+        value = attribute.get("value")
+        if value is None:
+            continue
+        try:
+            instances[active.name] = {**active.convert(value), **active.extra}
+        except DeviceError as error:
+            raise type(error)(f"static_attributes[{i}].{active.name}: {error}") from None
+    return instances
+
+
+def _in_dependency_order(actives: tuple[Active, ...]) -> tuple[Active, ...]:
+    """Return the attributes so that an expression comes after those whose results it names; given order otherwise."""
+    by_name = {active.name: active for active in actives if active.expression}
+    done: dict[int, Active] = {}
+
+    def visit(active: Active, path: tuple[str, ...]) -> None:
+        if id(active) in done:
+            return
+        if active.expression:
+            for name in sorted(active.expression.names):
+                other = by_name.get(name)
+                if other is not None and other is not active and name not in path and other.object_id != name:
+                    visit(other, (*path, active.name))
+        done[id(active)] = active
+
+    for active in actives:
+        visit(active, (active.name,))
+    return tuple(done.values())

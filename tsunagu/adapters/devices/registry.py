@@ -1,0 +1,209 @@
+"""The device registry: which devices and groups are provisioned, kept in the catalogue, found in memory.
+
+Groups live in the default tenant, for an apikey is what leads to a tenant; their id "resource|apikey" makes them unique
+in the installation. Devices live in their own tenant under "service path|apikey|device id". All groups are in memory;
+plans of devices are compiled when first needed and forgotten when anybody writes the device or its group.
+Hardware addresses (12 or 16 hexadecimal digits, with or without separators) are compared without regard to case and
+separators.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from tsunagu.adapters import clock
+from tsunagu.adapters.catalogue import DEVICES, GROUPS, Catalogue, Entry, Faults
+from tsunagu.adapters.devices.plan import Plan, compile_plan
+from tsunagu.adapters.errors import DeviceNotFound, GroupNotFound
+from tsunagu.adapters.sink import SinkUnavailable
+
+if TYPE_CHECKING:
+    from tsunagu.adapters.catalogue import Announcement
+
+HARDWARE = re.compile(r"(?:[0-9A-Fa-f]{2}[:-]?){5}[0-9A-Fa-f]{2}(?:(?:[:-]?[0-9A-Fa-f]{2}){2})?")
+MAX_PLANS = 200_000
+MAX_UNKNOWN = 10_000
+FORGET_UNKNOWN_AFTER = 2.0  # seconds
+AUTOPROVISION_LIMIT = 10_000
+
+Key = tuple[tuple[str, ...], str, str]
+
+
+def canonical(device_id: str) -> str:
+    """Return a device id for comparison: hardware addresses in lower case without separators."""
+    if HARDWARE.fullmatch(device_id):
+        return device_id.replace(":", "").replace("-", "").lower()
+    return device_id
+
+
+def group_id(resource: str, apikey: str) -> str:
+    """Return the catalogue id of a group."""
+    return f"{resource}|{apikey}"
+
+
+def device_id_of(service_path: str, apikey: str, device_id: str) -> str:
+    """Return the catalogue id of a device."""
+    return f"{service_path}|{apikey}|{canonical(device_id)}"
+
+
+class DeviceRegistry(Protocol):
+    """How the pipeline finds the plan for a message."""
+
+    def known(self, resources: tuple[str, ...], apikey: str, device_id: str) -> Plan | None:
+        """Return the plan if it is in memory."""
+
+    async def find(self, resources: tuple[str, ...], apikey: str, device_id: str) -> Plan:
+        """Return the plan.
+
+        Raises GroupNotFound, DeviceNotFound, SinkUnavailable, or another DeviceError if it cannot be compiled.
+        """
+
+    def group_of(self, resources: tuple[str, ...], apikey: str) -> Entry | None:
+        """Return the group with this apikey and the first of the resources that has one."""
+
+
+class CatalogueRegistry:
+    """The registry over the catalogue. `await load()` once before use."""
+
+    def __init__(self, catalogue: Catalogue, faults: Faults, *, autoprovision_limit: int = AUTOPROVISION_LIMIT) -> None:
+        self.catalogue = catalogue
+        self.faults = faults
+        self.autoprovision_limit = autoprovision_limit
+        self._groups: dict[str, Entry] = {}
+        self._loaded = False
+        self._plans: dict[Key, Plan] = {}
+        self._keys_of: dict[tuple[str, str], set[Key]] = {}
+        self._unknown: dict[Key, float] = {}
+
+    async def load(self) -> None:
+        """Read all groups and from now on follow what others write. Raises SinkUnavailable."""
+        self.catalogue.watch(frozenset((GROUPS, DEVICES)), self.heard)
+        await self.reload()
+
+    async def reload(self) -> None:
+        """Read all groups again. Raises SinkUnavailable."""
+        try:
+            groups = await self.catalogue.find("", GROUPS)
+        except self.faults.unavailable as error:
+            raise SinkUnavailable(str(error)) from None
+        self._groups = {group_id(group["resource"], group["apikey"]): group for group in groups}
+        self._loaded = True
+        self.forget_all()
+
+    def heard(self, announcement: Announcement) -> None:
+        """Forget what somebody has written."""
+        if announcement.deed == "unknown" or announcement.kind == GROUPS:
+            self.groups_changed()
+        else:
+            self.device_changed(announcement.tenant, announcement.id)
+
+    def groups_changed(self) -> None:
+        """Forget all plans and read the groups again before the next one is made."""
+        self._loaded = False
+        self.forget_all()
+
+    def device_changed(self, tenant: str, entry_id: str) -> None:
+        """Forget the plans of one device, and who was unknown so far."""
+        self._unknown.clear()
+        for key in self._keys_of.pop((tenant, entry_id), ()):
+            self._plans.pop(key, None)
+
+    def forget_all(self) -> None:
+        """Forget all plans."""
+        self._plans.clear()
+        self._keys_of.clear()
+        self._unknown.clear()
+
+    def known(self, resources: tuple[str, ...], apikey: str, device_id: str) -> Plan | None:
+        """Return the plan if it is in memory."""
+        return self._plans.get((resources, apikey, device_id)) if self._loaded else None
+
+    def group_of(self, resources: tuple[str, ...], apikey: str) -> Entry | None:
+        """Return the group with this apikey and the first of the resources that has one."""
+        for resource in resources:
+            group = self._groups.get(f"{resource}|{apikey}")
+            if group is not None:
+                return group
+        return None
+
+    async def find(self, resources: tuple[str, ...], apikey: str, device_id: str) -> Plan:
+        """Return the plan; a group with autoprovision creates the device. Raises what the protocol says."""
+        if not self._loaded:
+            await self.reload()
+        key = (resources, apikey, device_id)
+        self._refuse_if_unknown(key)
+        group = self.group_of(resources, apikey)
+        try:
+            if group is None:
+                group = await self._group_from_catalogue(resources, apikey)
+            device = await self._device(group, apikey, device_id)
+        except (GroupNotFound, DeviceNotFound):
+            self._remember_unknown(key)
+            raise
+        except self.faults.unavailable as error:
+            raise SinkUnavailable(str(error)) from None
+        plan = compile_plan(device, group)
+        if len(self._plans) >= MAX_PLANS:
+            self.forget_all()
+        self._plans[key] = plan
+        entry = (plan.tenant, device_id_of(plan.service_path, device.get("apikey") or "", device_id))
+        self._keys_of.setdefault(entry, set()).add(key)
+        return plan
+
+    def _refuse_if_unknown(self, key: Key) -> None:
+        until = self._unknown.get(key)
+        if until is not None and until > time.monotonic():
+            raise DeviceNotFound(f"Device not found with ID [{key[2]}]")
+
+    def _remember_unknown(self, key: Key) -> None:
+        if len(self._unknown) >= MAX_UNKNOWN:
+            self._unknown.clear()
+        self._unknown[key] = time.monotonic() + FORGET_UNKNOWN_AFTER
+
+    async def _group_from_catalogue(self, resources: tuple[str, ...], apikey: str) -> Entry:
+        """Look whether another process has just provisioned the group."""
+        for resource in resources:
+            group = await self.catalogue.get("", GROUPS, group_id(resource, apikey))
+            if group is not None:
+                self._groups[group_id(resource, apikey)] = group
+                return group
+        raise GroupNotFound(
+            "Couldn't find device group for the apikey of this message; provision one with POST /iot/groups"
+        )
+
+    async def _device(self, group: Entry, apikey: str, device_id: str) -> Entry:
+        tenant, path = group["service"], group["subservice"]
+        for key in (apikey, ""):
+            device = await self.catalogue.get(tenant, DEVICES, device_id_of(path, key, device_id))
+            if device is not None:
+                return device
+        if group.get("autoprovision", True) is False:
+            raise DeviceNotFound(f"Device not found with ID [{device_id}]")
+        return await self._autoprovision(group, apikey, device_id)
+
+    async def _autoprovision(self, group: Entry, apikey: str, device_id: str) -> Entry:
+        tenant, path = group["service"], group["subservice"]
+        known = await self.catalogue.count(tenant, DEVICES, {"apikey": apikey, "autoprovisioned": True})
+        if known >= self.autoprovision_limit:
+            raise DeviceNotFound(
+                f"Device not found with ID [{device_id}]: "
+                f"the group has provisioned {known} devices by itself, the most it may"
+            )
+        device = {
+            "device_id": device_id,
+            "canonical": canonical(device_id),
+            "created": clock.now(),
+            "apikey": apikey,
+            "service": tenant,
+            "service_path": path,
+            "entity_type": group["entity_type"],
+            "autoprovisioned": True,
+        }
+        entry = device_id_of(path, apikey, device_id)
+        try:
+            await self.catalogue.insert(tenant, DEVICES, entry, device)
+        except self.faults.already_exists:
+            return await self.catalogue.get(tenant, DEVICES, entry) or device
+        return device

@@ -1,0 +1,43 @@
+"""From a sign of life to the device's health attributes (Smart Data Models: Device, Camera); it leaves no history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tsunagu.adapters.sink import EntityUpdate
+from tsunagu.adapters.values import plain
+
+if TYPE_CHECKING:
+    from tsunagu.adapters.devices.plan import Plan
+    from tsunagu.adapters.message import Heartbeat
+    from tsunagu.adapters.time_policy import Stamp
+
+OWN = frozenset(("Camera", "Device", "TagReader"))
+
+
+def health_entity(plan: Plan) -> tuple[str, str]:
+    """Return id and type of the entity that carries a device's health: its own, or a Device beside what it measures."""
+    if plan.entity_type in OWN:
+        return plan.entity_id, plan.entity_type
+    return f"urn:ngsi-ld:Device:{plan.device_id}", "Device"
+
+
+def map_heartbeat(plan: Plan, heartbeat: Heartbeat, stamp: Stamp) -> EntityUpdate:
+    """Return the update of the device's health."""
+    entity_id, entity_type = health_entity(plan)
+    attrs: dict[str, Any] = {
+        "deviceState": {"type": "Property", "value": heartbeat.state, "observedAt": stamp.text},
+        "dateLastValueReported": {
+            "type": "Property",
+            "value": {"@type": "DateTime", "@value": stamp.text},
+            "observedAt": stamp.text,
+        },
+    }
+    for key, value in heartbeat.values.items():
+        if value is not None:
+            attrs[plan.name_of(key)] = {**plain(value), "observedAt": stamp.text}
+    if stamp.extra:
+        for instance in attrs.values():
+            instance.update(stamp.extra)
+    static = plan.static if entity_id == plan.entity_id else {}
+    return EntityUpdate(entity_id, entity_type, attrs, static, history=False)

@@ -1,0 +1,1 @@
+"""The doors: where device messages come in."""

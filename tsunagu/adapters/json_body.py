@@ -1,0 +1,25 @@
+"""Reading a JSON body, with an error that says where it breaks off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from tsunagu.adapters.errors import BadPayload
+
+
+def parse(body: bytes) -> Any:
+    """Return the JSON value. Raises BadPayload with the position."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadPayload(f"the payload is not JSON: {error}") from None
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object. Raises BadPayload if it is something else."""
+    value = parse(body)
+    if not isinstance(value, dict):
+        raise BadPayload(f"the payload must be a JSON object and not {type(value).__name__}")
+    return value

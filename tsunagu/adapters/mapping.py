@@ -1,0 +1,149 @@
+"""From a measure and a plan to entity updates (iotagent-node-lib doc/api.md, "Measurement transformation").
+
+Two ways: without expressions every value goes straight to its attribute; with expressions all values form a context
+first. In both, null means "no value", and a value that its attribute's type cannot take makes the whole measure a
+BadMeasure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tsunagu.adapters.devices.plan import Active, Plan, entity_uri
+from tsunagu.adapters.errors import BadMeasure, DeviceError
+from tsunagu.adapters.jexl import Expression
+from tsunagu.adapters.sink import EntityUpdate
+from tsunagu.adapters.values import plain
+
+if TYPE_CHECKING:
+    from tsunagu.adapters.message import Measure
+    from tsunagu.adapters.time_policy import Stamp
+
+STATUS = "sensorStatus"
+
+
+def map_measure(plan: Plan, measure: Measure, stamp: Stamp) -> list[EntityUpdate]:
+    """Return the updates that a measure makes; none if it holds nothing. Raises DeviceError naming the attribute."""
+    if plan.needs_context:
+        return _map_with_expressions(plan, measure, stamp)
+    attrs: dict[str, Any] = {}
+    observed, stamped, actives, explicit = stamp.text, stamp.extra, plan.actives, plan.explicit
+    for key, value in measure.values.items():
+        if value is None:
+            continue
+        declared = actives.get(key)
+        if declared is None:
+            if explicit is False:
+                instance = plain(value)
+                instance["observedAt"] = observed
+                if stamped:
+                    instance.update(stamped)
+                attrs[plan.name_of(key)] = instance
+            continue
+        for active in declared:
+            if value != active.skip:
+                attrs[active.name] = _instance(active, value, stamp)
+    _add_status(attrs, measure, stamp)
+    if isinstance(explicit, frozenset):
+        attrs = _keep_listed(attrs, explicit, plan)
+    return [EntityUpdate(plan.entity_id, plan.entity_type, attrs, plan.static)] if attrs else []
+
+
+def _instance(active: Active, value: Any, stamp: Stamp) -> dict[str, Any]:
+    try:
+        instance = active.convert(value)
+    except DeviceError as error:
+        raise BadMeasure(f"{active.name}: {error}") from None
+    instance.update(active.extra)
+    instance["observedAt"] = stamp.text
+    if stamp.extra:
+        instance.update(stamp.extra)
+    return instance
+
+
+def _add_status(attrs: dict[str, Any], measure: Measure, stamp: Stamp) -> None:
+    if measure.status is not None:
+        attrs[STATUS] = {"type": "Property", "value": measure.status, "observedAt": stamp.text}
+
+
+def _keep_listed(attrs: dict[str, Any], listed: frozenset[str], plan: Plan) -> dict[str, Any]:
+    names = listed | {a.name for key in listed for a in plan.actives.get(key, ())} | {STATUS}
+    return {name: instance for name, instance in attrs.items() if name in names}
+
+
+def _map_with_expressions(plan: Plan, measure: Measure, stamp: Stamp) -> list[EntityUpdate]:
+    """Map a measure whose plan has expressions, other entities or computed metadata."""
+    values = {key: value for key, value in measure.values.items() if value is not None}
+    context = {**(measure.context or {}), **values, **plan.variables, "TimeInstant": stamp.text}
+    own = _own_entity(plan, context)
+    context["entity_name"] = own
+    entities: dict[tuple[str, str], dict[str, Any]] = {(own, plan.entity_type): {}}
+    for active in plan.ordered or tuple(a for group in plan.actives.values() for a in group):
+        value = _value_of(active, values, context, measure.faulty)
+        if value is None or value == active.skip:
+            continue
+        context[active.name] = value
+        entity = _entity_of(active, own, plan.entity_type, context)
+        instance = _instance(active, value, stamp)
+        for name, convert, expression in active.computed:
+            computed = expression.evaluate(context)
+            if computed is not None:
+                instance[name] = convert(computed)
+        entities.setdefault(entity, {})[active.name] = instance
+    explicit = plan.explicit
+    if isinstance(explicit, Expression):
+        explicit = _evaluate_explicit(explicit, context)
+    first = entities[own, plan.entity_type]
+    if explicit is False:
+        _add_undeclared(plan, values, first, stamp)
+    _add_status(first, measure, stamp)
+    if isinstance(explicit, frozenset):
+        entities[own, plan.entity_type] = _keep_listed(first, explicit, plan)
+    return [
+        EntityUpdate(entity_id, kind, attrs, plan.static if entity_id == own else {})
+        for (entity_id, kind), attrs in entities.items()
+        if attrs
+    ]
+
+
+def _value_of(active: Active, values: dict[str, Any], context: dict[str, Any], faulty: frozenset[str]) -> Any:
+    if active.expression is None:
+        return values.get(active.object_id)
+    if faulty and not faulty.isdisjoint(active.expression.names):
+        return None
+    return active.expression.evaluate(context)
+
+
+def _own_entity(plan: Plan, context: dict[str, Any]) -> str:
+    if plan.entity_name is not None:
+        value = plan.entity_name.evaluate(context)
+        if isinstance(value, str) and value:
+            return entity_uri(value, plan.entity_type)
+    return plan.entity_id
+
+
+def _entity_of(active: Active, own: str, own_type: str, context: dict[str, Any]) -> tuple[str, str]:
+    kind = active.entity_type or own_type
+    if active.entity is None:
+        return own, kind
+    name = active.entity.evaluate(context) if isinstance(active.entity, Expression) else active.entity
+    if not isinstance(name, str) or not name:
+        raise BadMeasure(f"{active.name}: its entity_name gives no text")
+    return entity_uri(name, kind), kind
+
+
+def _evaluate_explicit(expression: Expression, context: dict[str, Any]) -> bool | frozenset[str]:
+    value = expression.evaluate(context)
+    if isinstance(value, list):
+        return frozenset(str(item.get("object_id") if isinstance(item, dict) else item) for item in value)
+    return bool(value)
+
+
+def _add_undeclared(plan: Plan, values: dict[str, Any], attrs: dict[str, Any], stamp: Stamp) -> None:
+    for key, value in values.items():
+        if key not in plan.actives:
+            instance = plain(value)
+            instance["observedAt"] = stamp.text
+            if stamp.extra:
+                instance.update(stamp.extra)
+            attrs[plan.name_of(key)] = instance

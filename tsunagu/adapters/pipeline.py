@@ -1,0 +1,318 @@
+"""From messages to committed entity updates, step by step; the doors acknowledge what comes out.
+
+`prepare` runs the steps up to reduce, `commit` writes; a door that must not lose its messages repeats `commit` alone.
+A message that a step cannot take carries its DeviceError from then on and is set aside in the quarantine at the end.
+Messages go through in batches, so that one write to the sink serves all that arrived together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from tsunagu.adapters.counters import CountReducer, flow_id
+from tsunagu.adapters.errors import AdapterFault, DeviceError, EntityRefused
+from tsunagu.adapters.heartbeats import map_heartbeat
+from tsunagu.adapters.mapping import map_measure
+from tsunagu.adapters.message import (
+    CommandResult,
+    ConfigurationRequest,
+    Count,
+    Heartbeat,
+    Measure,
+    Message,
+    Reading,
+    Sighting,
+)
+from tsunagu.adapters.registry import FORMATS
+from tsunagu.adapters.sightings import SightingReducer, TagRules
+from tsunagu.adapters.sink import EntityUpdate, SinkUnavailable
+from tsunagu.adapters.time_policy import Stamp, TimePolicy, stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tsunagu.adapters.devices.plan import Plan
+    from tsunagu.adapters.devices.registry import DeviceRegistry
+    from tsunagu.adapters.pseudonyms import Pseudonyms
+    from tsunagu.adapters.quarantine import Quarantine
+    from tsunagu.adapters.sink import Sink
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Item:
+    """A reading on its way: whose it is, when it was taken, what it becomes."""
+
+    reading: Reading
+    plan: Plan | None = None
+    stamp: Stamp | None = None
+    updates: list[EntityUpdate] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Work:
+    """A message on its way; `error` once a step could not take it; `undo` takes back what reduce remembered."""
+
+    message: Message
+    items: list[Item] = field(default_factory=list)
+    tenant: str = ""
+    error: DeviceError | None = None
+    undo: list[Callable[[], None]] = field(default_factory=list)
+
+
+class Pipeline:
+    """The way of a device message. One per process; all doors share it."""
+
+    def __init__(
+        self,
+        *,
+        sink: Sink,
+        registry: DeviceRegistry,
+        quarantine: Quarantine,
+        pseudonyms: Pseudonyms,
+        time_policy: TimePolicy | None = None,
+    ) -> None:
+        self.sink = sink
+        self.registry = registry
+        self.quarantine = quarantine
+        self.pseudonyms = pseudonyms
+        self.time_policy = time_policy or TimePolicy()
+        self.sightings = SightingReducer()
+        self.counts = CountReducer()
+
+    async def prepare(self, messages: Sequence[Message]) -> list[Work]:
+        """Take messages through all steps before the commit. Raises SinkUnavailable; nothing is remembered then."""
+        work = [Work(message) for message in messages]
+        decode(work)
+        await self._identify(work)
+        self._keep_time(work)
+        map_values(work)
+        validate(work)
+        await self._reduce(work)
+        return work
+
+    async def commit(self, work: Sequence[Work]) -> None:
+        """Write all updates, tenant by tenant, in order of arrival; set aside what failed. Raises SinkUnavailable."""
+        for tenant, updates, sources in by_tenant(work):
+            outcomes = await self.sink.write(tenant, updates)
+            for outcome, source in zip(outcomes, sources, strict=True):
+                if outcome.status == "refused" and source.error is None:
+                    source.error = EntityRefused(outcome.reason)
+        await self._set_aside(work)
+
+    async def _identify(self, work: Sequence[Work]) -> None:
+        """Find the plan of every reading's device: in memory, or in the registry."""
+        registry = self.registry
+        for one in work:
+            if one.error is not None:
+                continue
+            resources = FORMATS[one.message.format].resources
+            for item in one.items:
+                reading = item.reading
+                plan = registry.known(resources, reading.apikey, reading.device_id)
+                if plan is None:
+                    plan = await self._look_up(one, item, resources)
+                    if plan is None:
+                        break
+                item.plan = plan
+                one.tenant = plan.tenant
+
+    async def _look_up(self, one: Work, item: Item, resources: tuple[str, ...]) -> Plan | None:
+        try:
+            return await self.registry.find(resources, item.reading.apikey, item.reading.device_id)
+        except SinkUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - the others of the batch go on
+            fail(one, error)
+            group = self.registry.group_of(resources, item.reading.apikey)
+            one.tenant = group["service"] if group else ""
+            return None
+
+    def _keep_time(self, work: Sequence[Work]) -> None:
+        """Settle the time of every reading."""
+        policy = self.time_policy
+        for one in work:
+            if one.error is not None:
+                continue
+            if one.message.retained:
+                # When a retained message without a time was measured cannot be known: it is no new observation.
+                one.items = [item for item in one.items if item.reading.time is not None]
+            try:
+                for item in one.items:
+                    assert item.plan is not None
+                    item.stamp = stamp(item.reading.time, one.message.received, item.plan.zone, policy=policy)
+            except Exception as error:  # noqa: BLE001 - the others of the batch go on
+                fail(one, error)
+
+    async def _reduce(self, work: Sequence[Work]) -> None:
+        """Turn adverts into sightings and totals into flows; all reading comes before anything is remembered."""
+        names = {}
+        for one in work:
+            if one.error is None:
+                for item in one.items:
+                    assert item.plan is not None
+                    if isinstance(item.reading, Count):
+                        await self.counts.prepare(item.plan, item.reading, self.sink)
+                    elif isinstance(item.reading, Sighting) and one.tenant not in names:
+                        names[one.tenant] = await self.pseudonyms.of(one.tenant)
+        for one in work:
+            if one.error is not None:
+                continue
+            try:
+                for item in one.items:
+                    reducer = self._reducers.get(type(item.reading))
+                    if reducer is not None:
+                        reducer(self, one, item, names.get(one.tenant))
+            except Exception as error:  # noqa: BLE001 - the others of the batch go on
+                fail(one, error)
+
+    def _reduce_sighting(self, one: Work, item: Item, pseudonym: Callable[[str], str]) -> None:
+        assert item.plan is not None
+        assert item.stamp is not None
+        assert isinstance(item.reading, Sighting)
+        rules = item.plan.cached_rules
+        if rules is None:
+            rules = item.plan.cached_rules = TagRules.of(item.plan.settings)
+        update = self.sightings.reduce(item.plan, item.reading, item.stamp, rules=rules, pseudonym=pseudonym)
+        if update is not None:
+            update.receipt = item.reading.receipt
+            item.updates.append(update)
+            tenant, entity_id = one.tenant, update.id
+            one.undo.append(lambda: self.sightings.forget(tenant, entity_id))
+
+    def _reduce_count(self, one: Work, item: Item, _: Any) -> None:
+        assert item.plan is not None
+        assert item.stamp is not None
+        assert isinstance(item.reading, Count)
+        key = (one.tenant, flow_id(item.plan, item.reading.scenario))
+        before = self.counts.last(key)
+        update = self.counts.reduce(item.plan, item.reading, item.stamp)
+        if update is not None:
+            item.updates.append(update)
+            one.undo.append(lambda: self.counts.restore(key, before))
+
+    _reducers: dict[type, Callable[[Pipeline, Work, Item, Any], None]] = {  # noqa: RUF012 - a table, never written
+        Sighting: _reduce_sighting,
+        Count: _reduce_count,
+    }
+
+    async def sweep(self, now: int) -> None:
+        """Write that tags have left which nobody hears any more. Raises SinkUnavailable."""
+        by_tenants: dict[str, list[EntityUpdate]] = {}
+        for tenant, update in self.sightings.sweep(now):
+            by_tenants.setdefault(tenant, []).append(update)
+        for tenant, updates in by_tenants.items():
+            await self.sink.write(tenant, updates)
+
+    async def _set_aside(self, work: Sequence[Work]) -> None:
+        for one in work:
+            if one.error is not None:
+                log.warning("message set aside", format=one.message.format, tenant=one.tenant, reason=one.error.name)
+                await self.quarantine.put(one.tenant, one.message, one.error)
+
+
+def decode(work: Sequence[Work]) -> None:
+    """Read every message by its format's codec."""
+    for one in work:
+        try:
+            one.items = [Item(reading) for reading in FORMATS[one.message.format].decode(one.message)]
+        except Exception as error:  # noqa: BLE001 - the others of the batch go on
+            fail(one, error)
+
+
+def fail(one: Work, error: Exception) -> None:
+    """Have a message carry its error; one that is not a DeviceError is a fault of ours and is logged as such."""
+    if isinstance(error, DeviceError):
+        one.error = error
+    else:
+        log.error("fault while handling a device message", format=one.message.format, exc_info=error)
+        one.error = AdapterFault(
+            f"a fault of the broker: {type(error).__name__}; the message is kept in the quarantine"
+        )
+
+
+def map_values(work: Sequence[Work]) -> None:
+    """Make the updates of measures and heartbeats, each with its receipt."""
+    for one in work:
+        if one.error is not None:
+            continue
+        try:
+            for index, item in enumerate(one.items):
+                _map_item(one.message, item, index)
+        except Exception as error:  # noqa: BLE001 - the others of the batch go on
+            fail(one, error)
+
+
+def _map_item(message: Message, item: Item, index: int) -> None:
+    reading = item.reading
+    assert item.plan is not None
+    assert item.stamp is not None
+    if isinstance(reading, Measure):
+        item.updates = map_measure(item.plan, reading, item.stamp)
+        if item.updates:
+            set_receipts(message, item.updates, reading.receipt, dated=item.stamp.dated, index=index)
+    elif isinstance(reading, Heartbeat):
+        item.updates = [map_heartbeat(item.plan, reading, item.stamp)]
+    elif isinstance(reading, CommandResult):
+        item.updates = [command_result(item.plan, reading, item.stamp)]
+    elif isinstance(reading, ConfigurationRequest):
+        item.updates = []
+
+
+def command_result(plan: Plan, reading: CommandResult, taken: Stamp) -> EntityUpdate:
+    """Return the update that a command's result makes: `<command>_status` and `<command>_info` (iotagent-node-lib)."""
+    attrs = {
+        f"{plan.name_of(reading.command)}_status": {"type": "Property", "value": "OK", "observedAt": taken.text},
+        f"{plan.name_of(reading.command)}_info": {
+            "type": "Property",
+            "value": reading.result,
+            "observedAt": taken.text,
+        },
+    }
+    return EntityUpdate(plan.entity_id, plan.entity_type, attrs)
+
+
+def set_receipts(message: Message, updates: list[EntityUpdate], given: str | None, *, dated: bool, index: int) -> None:
+    """Give the updates of one reading their idempotency keys.
+
+    The message's own key if it has one; else, for a message with a time of its own, the digest of its bytes: the
+    same bytes are then the same observation. Without a time only the transport can tell a repetition: its packet id
+    goes into the digest, and `fresh` says whether it calls this the first delivery. Over HTTP there is no such id,
+    and no receipt.
+    """
+    if given is None:
+        if not dated and not message.tag:
+            return
+        digest = blake2b(message.body, digest_size=16)
+        digest.update(f"\0{message.origin}\0{index}\0{0 if dated else message.tag}".encode())
+        given = digest.hexdigest()
+    fresh = not dated and not message.redelivered and message.tag > 0
+    for number, update in enumerate(updates):
+        update.receipt = f"{given}/{number}" if number else given
+        update.fresh = fresh
+
+
+def validate(work: Sequence[Work]) -> None:
+    """Check what only the whole update shows; see schemas.models for the models' own checks."""
+    for one in work:
+        if one.error is None and len(one.message.named.get("device", "")) > 256:  # noqa: PLR2004 - longer than any device id
+            one.error = EntityRefused("the device id is longer than 256 characters")
+
+
+def by_tenant(work: Sequence[Work]) -> list[tuple[str, list[EntityUpdate], list[Work]]]:
+    """Return (tenant, updates, the work each comes from) for what has no error."""
+    grouped: dict[str, tuple[list[EntityUpdate], list[Work]]] = {}
+    for one in work:
+        if one.error is not None:
+            continue
+        for item in one.items:
+            if item.updates:
+                updates, sources = grouped.setdefault(one.tenant, ([], []))
+                updates.extend(item.updates)
+                sources.extend([one] * len(item.updates))
+    return [(tenant, updates, sources) for tenant, (updates, sources) in grouped.items()]

@@ -1,0 +1,1 @@
+"""The FIWARE provisioning API: /iot/groups, /iot/services, /iot/devices, /iot/op/delete, /iot/about."""

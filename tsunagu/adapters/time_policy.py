@@ -1,0 +1,77 @@
+"""The time policy: which time an observation counts as, and what is said about it.
+
+`observedAt` is the device's own time; without one, the time of receipt. A time in the future beyond `max_ahead`
+cannot be true: the time of receipt takes its place, and the attribute says so in `timeQuality` and keeps
+`deviceTime`. A clock that is ahead by just the offset of a zone is named: local time sent as UTC. When device time
+and receipt differ by more than `keep_received`, `receivedAt` is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from tsunagu.adapters import clock
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+QUARTER = 15 * 60 * 1000
+HOUR = 60 * 60 * 1000
+ZONE_TOLERANCE = 3 * 60 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class TimePolicy:
+    """Limits in ms: how far ahead a device's clock may be, and the difference from which on receivedAt is kept."""
+
+    max_ahead: int = 5 * 60 * 1000
+    keep_received: int = 10 * 1000
+
+
+@dataclass(slots=True)
+class Stamp:
+    """The time of an observation: epoch ms, as text, whether the device gave it, and sub-attributes that tell more."""
+
+    observed: int
+    text: str
+    dated: bool
+    extra: dict[str, Any] | None = None
+
+
+def stamp(given: Any, received: int, local: tzinfo = UTC, *, policy: TimePolicy) -> Stamp:
+    """Return the time that an observation counts as. Raises BadTimestamp if the device's time cannot be read."""
+    if given is None:
+        return Stamp(received, clock.iso(received), dated=False)
+    observed = clock.read_time(given, local)
+    ahead = observed - received
+    if ahead > policy.max_ahead:
+        return Stamp(received, clock.iso(received), dated=True, extra=_skewed(observed, received, local))
+    text = given if type(given) is str and clock.CANONICAL.fullmatch(given) else clock.iso(observed)
+    if abs(ahead) > policy.keep_received:
+        return Stamp(observed, text, dated=True, extra={"receivedAt": _time_property(received)})
+    return Stamp(observed, text, dated=True)
+
+
+def _skewed(observed: int, received: int, local: tzinfo) -> dict[str, Any]:
+    return {
+        "timeQuality": {"type": "Property", "value": describe_skew(observed - received, local, received)},
+        "deviceTime": _time_property(observed),
+        "receivedAt": _time_property(received),
+    }
+
+
+def _time_property(milliseconds: int) -> dict[str, Any]:
+    return {"type": "Property", "value": {"@type": "DateTime", "@value": clock.iso(milliseconds)}}
+
+
+def describe_skew(ahead: int, local: tzinfo, received: int) -> str:
+    """Name a clock that is `ahead` ms ahead: "localTimeSentAsUtc +09:00" for a zone offset, else "clockAhead 42 s"."""
+    offset = datetime.fromtimestamp(received / 1000, local).utcoffset()
+    zones = {round(offset.total_seconds() * 1000)} if offset else set()
+    nearest = round(ahead / QUARTER) * QUARTER
+    is_zone = abs(ahead - nearest) <= ZONE_TOLERANCE and HOUR <= nearest <= 14 * HOUR
+    if is_zone and (nearest in zones or nearest % HOUR == 0):
+        return f"localTimeSentAsUtc +{nearest // HOUR:02d}:{nearest % HOUR // 60_000:02d}"
+    return f"clockAhead {ahead // 1000} s"

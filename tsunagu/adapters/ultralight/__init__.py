@@ -1,0 +1,1 @@
+"""FIWARE Ultralight 2.0."""
