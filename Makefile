@@ -29,7 +29,7 @@ $(STAMP): pyproject.toml constraints.txt
 	else \
 	  echo "$(PYTHON) can make no virtual environment: $(APT) python3-venv, then run make again"; exit 1; \
 	fi
-	@echo "Installing into $(VENV) (about 200 MB, once) …"
+	@echo "Installing into $(VENV) (about 400 MB, once) …"
 	@PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=constraints.txt \
 	  $(BIN)/pip install --quiet -c constraints.txt -e '.[embedded,redis,dev]'
 	@touch $@
@@ -38,7 +38,7 @@ up: $(STAMP) ## the demo city: two brokers, devices, a river that rises (ARGS="-
 	@$(BIN)/tsunagu up --demo $(ARGS)
 
 demo-check: $(STAMP) ## start a demo city of its own and check it from outside, over MQTT and HTTP
-	@$(BIN)/python -m tsunagu.up.demo.check $(ARGS)
+	@$(BIN)/pytest tests/drills/test_demo_city.py -v $(ARGS)
 
 test: $(STAMP) ## the whole suite, against real servers
 	@$(BIN)/pytest $(ARGS)
