@@ -1,0 +1,123 @@
+"""The ASGI application of one broker process.
+
+In front of everything stand the two hot doors, each a plain ASGI callable: NGSI-LD under /ngsi-ld/v1, device messages
+under /iot. FastAPI serves the rest: status, provisioning, what is Tsunagu's own, and the OpenAPI document of it all.
+"""
+
+from __future__ import annotations
+
+import gc
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from fastapi import FastAPI
+from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
+
+from tsunagu import __version__
+from tsunagu.adapters.provisioning.router import provisioning_router
+from tsunagu.adapters.provisioning.store import ProvisioningStore
+from tsunagu.app.logs import configure_logs
+from tsunagu.app.parts import Parts
+from tsunagu.broker.api.dispatch import Api
+from tsunagu.broker.api.inbox import inbox_router
+from tsunagu.broker.api.openapi import describe
+from tsunagu.broker.api.routes import ROUTES
+from tsunagu.broker.api.status import status_router
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    from tsunagu.broker.settings import Settings
+
+    Scope = MutableMapping[str, Any]
+    Message = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+
+log = structlog.get_logger(__name__)
+
+GC_THRESHOLD = (50_000, 20, 20)
+
+
+class Application:
+    """See the module's docstring. The parts are made when the server starts and taken down when it stops."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.parts: Parts | None = None
+        self._api: Api | None = None
+        self._rest: FastAPI | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or carry the application through its life."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        parts = self.parts
+        assert parts is not None
+        assert self._api is not None
+        assert self._rest is not None
+        path = scope["path"]
+        if path.startswith("/ngsi-ld/"):
+            await self._api(scope, receive, send)
+        elif parts.door.takes(path):
+            await parts.door(scope, receive, send)
+        else:
+            await self._rest(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Start when the server starts, stop when it stops (ASGI lifespan)."""
+        await receive()
+        try:
+            await self.start()
+        except Exception as error:
+            log.exception("start_failed")
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def start(self) -> None:
+        """Make the parts and start them. Raises Unavailable when MongoDB does not answer."""
+        parts = self.parts = Parts(self.settings)
+        self._api = Api(parts.services, ROUTES)
+        self._rest = rest_of(parts)
+        await parts.start()
+        # What is there now stays: keep the collector from walking over it again and again (architecture, measurements).
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLD)
+
+    async def stop(self) -> None:
+        """Stop the parts in order."""
+        if self.parts is not None:
+            await self.parts.stop()
+
+
+def rest_of(parts: Parts) -> FastAPI:
+    """Return the FastAPI application for everything but the hot doors."""
+    app = FastAPI(title="Tsunagu", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    metrics = CollectorRegistry()
+    for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR, parts.services.traffic):
+        metrics.register(collector)
+    app.include_router(status_router(parts.services, metrics))
+    app.include_router(inbox_router(parts.services, parts.inbox))
+    app.include_router(provisioning_router(ProvisioningStore(parts.devices), port=parts.settings.port))
+
+    @app.get("/openapi.json", include_in_schema=False)
+    def openapi() -> dict[str, Any]:
+        document = app.openapi()
+        more = describe(ROUTES)
+        paths = {**more["paths"], **document["paths"]}
+        schemas = {**more["components"]["schemas"], **document.get("components", {}).get("schemas", {})}
+        return {**document, "paths": paths, "components": {**more["components"], "schemas": schemas}}
+
+    return app
+
+
+def create_app(settings: Settings) -> Application:
+    """Return the application for `settings`."""
+    configure_logs(settings)
+    return Application(settings)

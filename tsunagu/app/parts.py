@@ -1,0 +1,184 @@
+"""The parts of one broker process, put together: the only place that names the concrete store.
+
+`Parts.start` brings them up in the order in which they need each other, `Parts.stop` takes them down the other way:
+first the doors, then what is being committed, then what is to be delivered, then the connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import TYPE_CHECKING
+
+import structlog
+
+from tsunagu.adapters.catalogue import Faults
+from tsunagu.adapters.devices.registry import CatalogueRegistry
+from tsunagu.adapters.inbound.http import DeviceDoor
+from tsunagu.adapters.inbound.mqtt import MqttDoor
+from tsunagu.adapters.pipeline import Pipeline
+from tsunagu.adapters.pseudonyms import Pseudonyms
+from tsunagu.adapters.quarantine import CatalogueQuarantine
+from tsunagu.app.sink import BrokerSink
+from tsunagu.broker.access.outgoing import OutgoingGuard
+from tsunagu.broker.api.services import Services
+from tsunagu.broker.errors import AlreadyExists, Unavailable
+from tsunagu.broker.jsonld.fetch import ContextFetcher
+from tsunagu.broker.jsonld.resolver import ContextResolver
+from tsunagu.broker.operations.batch import Batch
+from tsunagu.broker.operations.contexts import CatalogueContexts, Contexts
+from tsunagu.broker.operations.discovery import Discovery
+from tsunagu.broker.operations.entities import Entities, Sweeper
+from tsunagu.broker.operations.entity_maps import EntityMaps
+from tsunagu.broker.operations.inbox import Inbox
+from tsunagu.broker.operations.reports import Reports
+from tsunagu.broker.operations.subscriptions import Subscriptions
+from tsunagu.broker.storage.mongo.catalogue import MongoCatalogue
+from tsunagu.broker.storage.mongo.changes import MongoChangeLog
+from tsunagu.broker.storage.mongo.client import Databases
+from tsunagu.broker.storage.mongo.committer import Committer
+from tsunagu.broker.storage.mongo.deliveries import MongoDeliveryRecords
+from tsunagu.broker.storage.mongo.entities import MongoReader
+from tsunagu.broker.storage.mongo.parked import MongoParkedDeliveries
+from tsunagu.subscriptions.dispatcher import Dispatcher
+from tsunagu.subscriptions.policy import DeliveryPolicy
+from tsunagu.subscriptions.transports import SCHEMES, Transports
+
+if TYPE_CHECKING:
+    from tsunagu.broker.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+START_PATIENCE = 60.0
+RETRY_SECONDS = 1.0
+DRAIN_SECONDS = 5.0
+FAULTS = Faults(already_exists=AlreadyExists, unavailable=Unavailable)
+
+
+class Parts:
+    """One process's parts. Make it on the event loop on which it shall run."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.writer = secrets.token_hex(6)
+        self.databases = Databases(settings)
+        self.catalogue = MongoCatalogue(self.databases)
+        self.committer = Committer(self.databases, settings, writer=self.writer)
+        self.log = MongoChangeLog(self.databases, writer=self.writer, open_number=self.committer.open_number)
+        self.reader = MongoReader(self.databases, settings)
+        self.guard = OutgoingGuard(settings.allow_private)
+        self.fetcher = ContextFetcher(
+            self.guard, timeout=settings.context_timeout, max_bytes=settings.context_max_bytes
+        )
+        self.resolver = ContextResolver(self.fetcher, store=CatalogueContexts(self.catalogue))
+        self.entities = Entities(self.committer, self.reader)
+        self.inbox = Inbox(self.committer)
+        self.sweeper = Sweeper(self.committer, self.reader)
+        self.dispatcher = self._dispatcher()
+        self.committer.listener = self.dispatcher
+        self.services = self._services()
+        self.devices = CatalogueRegistry(self.catalogue, FAULTS)
+        self.pipeline = self._pipeline()
+        self.door = DeviceDoor(self.pipeline, max_body=settings.max_body)
+        self.mqtt = self._mqtt()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def _dispatcher(self) -> Dispatcher:
+        return Dispatcher(
+            writer=self.writer,
+            changes=self.log,
+            catalogue=self.catalogue,
+            records=MongoDeliveryRecords(self.databases),
+            parked=MongoParkedDeliveries(self.databases),
+            entities=self.entities,
+            resolver=self.resolver,
+            transports=Transports(self.guard),
+            policy=DeliveryPolicy.of(self.settings),
+        )
+
+    def _services(self) -> Services:
+        subscriptions = Subscriptions(
+            self.catalogue,
+            self.resolver,
+            self.dispatcher.tallies,
+            schemes=frozenset(SCHEMES),
+            guard=self.guard.check,
+        )
+        subscriptions.follower = self.dispatcher
+        base_url = self.settings.public_url or f"http://{self.settings.host}:{self.settings.port}"
+        return Services(
+            settings=self.settings,
+            entities=self.entities,
+            batch=Batch(self.committer),
+            discovery=Discovery(self.reader),
+            subscriptions=subscriptions,
+            resolver=self.resolver,
+            contexts=Contexts(self.catalogue, self.resolver, base_url=base_url),
+            entity_maps=EntityMaps(self.catalogue, self.entities),
+            pings={"mongodb": self.databases.ping, **({"mqtt": self._ping_mqtt} if self.settings.mqtt_url else {})},
+        )
+
+    def _pipeline(self) -> Pipeline:
+        return Pipeline(
+            sink=BrokerSink(Reports(self.committer), self.entities),
+            registry=self.devices,
+            quarantine=CatalogueQuarantine(self.catalogue, FAULTS),
+            pseudonyms=Pseudonyms(self.catalogue, FAULTS),
+        )
+
+    def _mqtt(self) -> MqttDoor | None:
+        settings = self.settings
+        if settings.mqtt_url is None:
+            return None
+        return MqttDoor(
+            self.pipeline,
+            url=settings.mqtt_url.get_secret_value(),
+            client_id=settings.mqtt_client_id or f"tsunagu-{settings.name}",
+            share=f"tsunagu-{settings.name}" if settings.multi_process else None,
+        )
+
+    async def _ping_mqtt(self) -> None:
+        if self.mqtt is None or not self.mqtt.connected:
+            raise ConnectionError("not connected to the MQTT broker")
+
+    async def start(self) -> None:
+        """Bring everything up. Waits for MongoDB for a while; raises Unavailable when it does not come."""
+        await self._until_store_answers()
+        await self.databases.ready("")
+        await self.catalogue.start()
+        await self.devices.load()
+        await self.dispatcher.start()
+        self._tasks.append(asyncio.create_task(self.sweeper.run(), name="sweeper"))
+        if self.mqtt is not None:
+            await self.mqtt.start()
+        log.info("started", name=self.settings.name, writer=self.writer)
+
+    async def _until_store_answers(self) -> None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + START_PATIENCE
+        while True:
+            try:
+                await self.databases.ping()
+            except Unavailable:
+                if loop.time() > end:
+                    raise
+                log.warning("waiting_for_mongodb")
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
+
+    async def stop(self) -> None:
+        """Take everything down; what was acknowledged is committed, what is not delivered yet stays in the log."""
+        if self.mqtt is not None:
+            await self.mqtt.stop()
+        await self.door.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.committer.close()
+        await self.dispatcher.drain(DRAIN_SECONDS)
+        await self.dispatcher.stop()
+        await self.reader.close()
+        await self.catalogue.close()
+        await self.fetcher.close()
+        await self.databases.close()
