@@ -1,0 +1,48 @@
+"""Leases: which process is alive, who looks after what a dead one left, and who runs the timers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where a process runs: the machine and its process namespace, and the process id there."""
+
+    machine: str
+    pid: int
+
+
+class Leases(Protocol):
+    """Writers (one per process and start) register, renew, and are found dead when they do not.
+
+    Time is the store's, so that clocks of machines may differ. All methods raise Unavailable when the store is away.
+    """
+
+    async def register(self, writer: str, home: Home, seconds: float) -> None:
+        """Say that a writer is alive for so long."""
+
+    async def renew(self, writer: str, seconds: float) -> bool:
+        """Prolong a writer's lease, and those it has taken over; False if it is not registered any more."""
+
+    async def take(self, heir: str, seconds: float, *, dead: Home | None = None) -> str | None:
+        """Take one writer over that is dead, and return its id; None if there is none. Only one heir gets it.
+
+        Dead is who did not renew in time or handed over; with `dead` given, who is registered at that home.
+        """
+
+    async def homes(self) -> list[Home]:
+        """Return the homes of all writers that are registered."""
+
+    async def hand_over(self, writer: str) -> None:
+        """Say that a writer ends and leaves something to be done: whoever comes first may take it."""
+
+    async def remove(self, writer: str) -> None:
+        """Remove a writer that left nothing."""
+
+    async def hold(self, role: str, writer: str, seconds: float) -> bool:
+        """Get or keep a role that only one writer at a time may have; tell whether this one has it."""
+
+    async def release(self, role: str, writer: str) -> None:
+        """Give a role up."""

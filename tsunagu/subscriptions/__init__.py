@@ -1,0 +1,1 @@
+"""Matching of changes against subscriptions, and delivery of the notifications."""

@@ -1,0 +1,340 @@
+"""The queue of one endpoint: what waits for it, what is on its way, and when it may be tried again.
+
+Jobs of one lane (a subscription and an entity) go one after the other; lanes go side by side, as many at once as the
+policy's `concurrency`. Where more lanes of a subscription wait than there are places free, several go in one
+notification: different entities, never two jobs of one lane. An endpoint that fails gets one probe at a time, after
+growing pauses, until it answers. What an endpoint refuses while it is well (a body it does not like) holds up that lane
+only.
+
+The queue knows nothing of notifications' form: `deliver` sends a batch and says what became of it. It never raises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from tsunagu.subscriptions.job import Job
+    from tsunagu.subscriptions.policy import DeliveryPolicy
+    from tsunagu.subscriptions.transports.transport import Result
+
+Key = tuple[str, str]
+
+
+class Lane:
+    """The jobs of one subscription and entity, in order; `failures` in a row of the first one."""
+
+    __slots__ = ("failures", "jobs", "name", "timer")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.jobs: deque[Job] = deque()
+        self.failures = 0
+        self.timer: asyncio.TimerHandle | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """The first jobs of some lanes of one subscription, sent in one notification by `worker`."""
+
+    subscription: Key
+    lanes: list[Lane]
+    jobs: list[Job]
+    started: float = 0.0
+    worker: asyncio.Task[None] | None = None
+
+
+@dataclass(slots=True)
+class Hooks:
+    """What the owner of a queue does for it.
+
+    `deliver` sends a batch; `delivered` hears of jobs that arrived, `gave_up` of jobs that are to be tried no more,
+    with the reason; `failing` is called when the endpoint has not answered for the policy's patience; `drained` when
+    nothing of some subscription is left in memory, and when an empty queue may be tried again.
+    """
+
+    deliver: Callable[[list[Job]], Coroutine[None, None, Result]]
+    delivered: Callable[[list[Job]], None]
+    gave_up: Callable[[list[Job], str], None]
+    failing: Callable[[EndpointQueue], None]
+    drained: Callable[[EndpointQueue], None]
+
+
+class EndpointQueue:
+    """See the module's docstring. All methods belong to the event loop's thread."""
+
+    def __init__(
+        self, tenant: str, uri: str, policy: DeliveryPolicy, hooks: Hooks, *, wall: Callable[[], float]
+    ) -> None:
+        self.tenant = tenant
+        self.uri = uri
+        self._policy = policy
+        self._hooks = hooks
+        self._wall = wall
+        self._loop = asyncio.get_running_loop()
+        self._lanes: dict[Key, dict[str, Lane]] = {}
+        self._ready: dict[Key, deque[Lane]] = {}
+        self._again: deque[Batch] = deque()
+        self._flying: set[Batch] = set()
+        self._workers: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._failed_at = 0.0
+        self._failing_since: float | None = None
+        self.failures = 0
+        self.size = 0
+        self.closed = False
+
+    # --- putting in and taking out --------------------------------------------------------------------------------
+
+    @property
+    def full(self) -> bool:
+        """Whether as many jobs are in memory as may be."""
+        return self.size >= self._policy.queue
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last attempt failed."""
+        return self.failures > 0
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the endpoint has not answered for longer than the policy's patience."""
+        return self._failing_since is not None and self._loop.time() - self._failing_since >= self._policy.patience
+
+    @property
+    def resting(self) -> bool:
+        """Whether the endpoint is being left alone for a while."""
+        return self._timer is not None
+
+    @property
+    def flying(self) -> int:
+        """How many notifications are on their way."""
+        return len(self._flying)
+
+    def add(self, job: Job) -> None:
+        """Put a job at the end of its lane."""
+        key = job.subscription.key
+        lanes = self._lanes.get(key)
+        if lanes is None:
+            lanes = self._lanes[key] = {}
+        lane = lanes.get(job.lane)
+        if lane is None:
+            lane = lanes[job.lane] = Lane(job.lane)
+            lane.jobs.append(job)
+            self._make_ready(key, lane)
+            self.size += 1
+        elif job.subscription.coalesce and len(lane.jobs) > 1:
+            lane.jobs.pop().settle()
+            lane.jobs.append(job)
+        else:
+            lane.jobs.append(job)
+            self.size += 1
+        if self._timer is None and not self.closed and len(self._workers) < self._allowed:
+            self._spawn()
+
+    def withdraw(self, key: Key) -> list[Job]:
+        """Take all jobs of a subscription out, in order; what is on its way is broken off."""
+        for batch in [batch for batch in self._flying if batch.subscription == key]:
+            self._flying.discard(batch)
+            if batch.worker is not None:
+                batch.worker.cancel()
+        self._again = deque(batch for batch in self._again if batch.subscription != key)
+        self._ready.pop(key, None)
+        jobs: list[Job] = []
+        for lane in self._lanes.pop(key, {}).values():
+            if lane.timer is not None:
+                lane.timer.cancel()
+            jobs.extend(lane.jobs)
+        self.size -= len(jobs)
+        jobs.sort(key=lambda job: job.seq)
+        return jobs
+
+    def withdraw_all(self) -> list[Job]:
+        """Take everything out, in order."""
+        jobs = [job for key in list(self._lanes) for job in self.withdraw(key)]
+        jobs.sort(key=lambda job: job.seq)
+        return jobs
+
+    def holds(self, key: Key) -> bool:
+        """Tell whether any job of a subscription is in memory."""
+        return key in self._lanes
+
+    # --- the work ---------------------------------------------------------------------------------------------------
+
+    def _make_ready(self, key: Key, lane: Lane) -> None:
+        waiting = self._ready.get(key)
+        if waiting is None:
+            waiting = self._ready[key] = deque()
+        waiting.append(lane)
+
+    @property
+    def _allowed(self) -> int:
+        return 1 if self.failures else self._policy.concurrency
+
+    def _pump(self) -> None:
+        """Start as many workers as there is work and room for; none while the endpoint is left alone."""
+        if self._timer is not None or self.closed:
+            return
+        waiting = len(self._again) + sum(map(len, self._ready.values()))
+        for _ in range(min(waiting, self._allowed - len(self._workers))):
+            self._spawn()
+
+    def _spawn(self) -> None:
+        task = self._loop.create_task(self._work())
+        self._workers.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._workers.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._loop.call_exception_handler({"message": "a delivery worker failed", "exception": task.exception()})
+        if not self.closed and (self._ready or self._again) and not (self.failures and self._flying):
+            self._pump()
+
+    async def _work(self) -> None:
+        worker = asyncio.current_task()
+        while (batch := self._take()) is not None:
+            batch.worker = worker
+            batch.started = self._loop.time()
+            self._flying.add(batch)
+            try:
+                result = await self._hooks.deliver(batch.jobs)
+            except asyncio.CancelledError:
+                if batch in self._flying:
+                    raise
+                return  # withdrawn: the jobs have another owner now
+            if batch not in self._flying:
+                return
+            self._flying.discard(batch)
+            if result.ok:
+                self._delivered(batch)
+            elif result.refused:
+                self._refused(batch, result)
+            else:
+                self._failed(batch, result)
+
+    def _take(self) -> Batch | None:
+        """Take the next batch: one that failed before, or ready lanes of the subscription whose turn it is."""
+        if self._timer is not None or self.closed:
+            return None
+        if self.failures and self._flying:
+            return None
+        if self._again:
+            return self._again.popleft()
+        if not self._ready:
+            return None
+        key = next(iter(self._ready))
+        waiting = self._ready.pop(key)
+        free = max(1, self._policy.concurrency - len(self._flying)) if not self.failures else 1
+        count = min(self._policy.group, -(-len(waiting) // free))
+        lanes: list[Lane] = []
+        while waiting and len(lanes) < count:
+            lane = waiting.popleft()
+            if lane.failures or lane.name == "":
+                # What was refused, and what is a group of its own, goes alone.
+                if lanes:
+                    waiting.append(lane)
+                else:
+                    lanes.append(lane)
+                break
+            lanes.append(lane)
+        if waiting:
+            self._ready[key] = waiting  # at the end: subscriptions take turns
+        return Batch(key, lanes, [lane.jobs[0] for lane in lanes])
+
+    def _next(self, key: Key, lane: Lane) -> None:
+        """Go on with a lane after its first job has left."""
+        lane.failures = 0
+        lane.jobs.popleft()
+        self.size -= 1
+        if lane.jobs:
+            self._make_ready(key, lane)
+            return
+        lanes = self._lanes.get(key)
+        if lanes is not None and lanes.get(lane.name) is lane:
+            del lanes[lane.name]
+            if not lanes:
+                del self._lanes[key]
+                self._hooks.drained(self)
+
+    def _answered(self) -> None:
+        """Note that the endpoint is well."""
+        self._failing_since = None
+        if self.failures:
+            self.failures = 0
+            self._pump()
+
+    def _delivered(self, batch: Batch) -> None:
+        for lane in batch.lanes:
+            self._next(batch.subscription, lane)
+        self._hooks.delivered(batch.jobs)
+        self._answered()
+
+    def _refused(self, batch: Batch, result: Result) -> None:
+        """Try each lane of a refused batch again, alone and later; give up what is too old."""
+        oldest = self._wall() - self._policy.give_up
+        for lane, job in zip(batch.lanes, batch.jobs, strict=True):
+            if job.since < oldest or job.fleeting:
+                self._next(batch.subscription, lane)
+                self._hooks.gave_up([job], result.reason)
+                continue
+            lane.failures += 1
+            delay = 0.0 if len(batch.lanes) > 1 else max(self._policy.delay(lane.failures), result.retry_after or 0.0)
+            lane.timer = self._loop.call_later(delay, self._rested, batch.subscription, lane)
+        self._answered()
+
+    def _rested(self, key: Key, lane: Lane) -> None:
+        lane.timer = None
+        self._make_ready(key, lane)
+        self._pump()
+
+    def _failed(self, batch: Batch, result: Result) -> None:
+        """Leave the endpoint alone for a while; the batch goes first, and as it is, when it is tried again."""
+        now = self._loop.time()
+        oldest = self._wall() - self._policy.give_up
+        if all(job.since < oldest or job.fleeting for job in batch.jobs):
+            for lane in batch.lanes:
+                self._next(batch.subscription, lane)
+            self._hooks.gave_up(batch.jobs, result.reason)
+        else:
+            self._again.append(batch)
+        if batch.started >= self._failed_at:
+            # Several that were on their way together fail as one.
+            self.failures += 1
+            self._failed_at = now
+            if self._failing_since is None:
+                self._failing_since = batch.started
+            cooldown = batch.jobs[0].subscription.endpoint.cooldown
+            self._rest(max(self._policy.delay(self.failures), cooldown, result.retry_after or 0.0))
+        if self.exhausted:
+            self._hooks.failing(self)
+
+    def _rest(self, delay: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(delay, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        if self.size:
+            self._pump()
+        else:
+            self._hooks.drained(self)
+
+    def close(self) -> None:
+        """Stop at once; what is in memory stays there for `withdraw_all`."""
+        self.closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for task in list(self._workers):
+            task.cancel()
+
+    async def ended(self) -> None:
+        """Wait until no worker is left."""
+        await asyncio.gather(*self._workers, return_exceptions=True)

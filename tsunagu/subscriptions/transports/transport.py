@@ -1,0 +1,46 @@
+"""What all transports have in common: a message, a result, and the protocol between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A notification ready to be sent.
+
+    `headers` go with it (HTTP headers, MQTT metadata): Content-Type, Link, NGSILD-Tenant, those of receiverInfo.
+    `settings` are the pairs of notifierInfo. `timeout` in seconds.
+    """
+
+    uri: str
+    body: bytes
+    headers: tuple[tuple[str, str], ...]
+    timeout: float
+    settings: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a message.
+
+    `ok`: the receiver has it. `status`: the HTTP status, None if there was none. `reason`: one line for people.
+    `refused`: the receiver is well, but does not take this very message. `retry_after`: seconds that it asks to wait.
+    """
+
+    ok: bool
+    status: int | None = None
+    reason: str = ""
+    refused: bool = False
+    retry_after: float | None = None
+
+
+class Transport(Protocol):
+    """Sends messages."""
+
+    async def send(self, message: Message) -> Result:
+        """Send one message and wait for its fate, no longer than its timeout. Never raises for the network's faults."""
+
+    async def close(self) -> None:
+        """Close all connections."""
