@@ -1,3 +1,4 @@
+# ruff: noqa: A002 - the catalogue protocol has an argument id
 """Stand-ins for what app.py wires to the broker: a catalogue in memory and a sink that remembers."""
 
 from __future__ import annotations

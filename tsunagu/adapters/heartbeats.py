@@ -25,14 +25,11 @@ def health_entity(plan: Plan) -> tuple[str, str]:
 def map_heartbeat(plan: Plan, heartbeat: Heartbeat, stamp: Stamp) -> EntityUpdate:
     """Return the update of the device's health."""
     entity_id, entity_type = health_entity(plan)
-    attrs: dict[str, Any] = {
-        "deviceState": {"type": "Property", "value": heartbeat.state, "observedAt": stamp.text},
-        "dateLastValueReported": {
-            "type": "Property",
-            "value": {"@type": "DateTime", "@value": stamp.text},
-            "observedAt": stamp.text,
-        },
-    }
+    attrs: dict[str, Any] = {}
+    if heartbeat.state is not None:
+        last = {"@type": "DateTime", "@value": stamp.text}
+        attrs["deviceState"] = {"type": "Property", "value": heartbeat.state, "observedAt": stamp.text}
+        attrs["dateLastValueReported"] = {"type": "Property", "value": last, "observedAt": stamp.text}
     for key, value in heartbeat.values.items():
         if value is not None:
             attrs[plan.name_of(key)] = {**plain(value), "observedAt": stamp.text}

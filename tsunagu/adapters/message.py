@@ -75,11 +75,14 @@ class Sighting:
 
 @dataclass(slots=True)
 class Heartbeat:
-    """A device says that it is alive; `values` are further health readings. Leaves no history."""
+    """A device says how it is; `values` are further health readings. Leaves no history.
+
+    `state` None: somebody else speaks of the device (a network server), from which nothing follows for its being alive.
+    """
 
     apikey: str
     device_id: str
-    state: str
+    state: str | None
     time: Any = None
     values: dict[str, Any] = field(default_factory=dict)
 

@@ -7,14 +7,17 @@ Messages go through in batches, so that one write to the sink serves all that ar
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from tsunagu.adapters import clock, metrics
+from tsunagu.adapters.camera.images import holds_image
 from tsunagu.adapters.counters import CountReducer, flow_id
-from tsunagu.adapters.errors import AdapterFault, DeviceError, EntityRefused
+from tsunagu.adapters.errors import AdapterFault, DeviceError, EntityRefused, ImageRefused
 from tsunagu.adapters.heartbeats import map_heartbeat
 from tsunagu.adapters.mapping import map_measure
 from tsunagu.adapters.message import (
@@ -40,6 +43,10 @@ if TYPE_CHECKING:
     from tsunagu.adapters.pseudonyms import Pseudonyms
     from tsunagu.adapters.quarantine import Quarantine
     from tsunagu.adapters.sink import Sink
+
+SWEEP_SECONDS = 5.0
+LONGEST_ID = 256
+CAMERAS = frozenset(("Camera",))
 
 log = structlog.get_logger(__name__)
 
@@ -178,7 +185,9 @@ class Pipeline:
         rules = item.plan.cached_rules
         if rules is None:
             rules = item.plan.cached_rules = TagRules.of(item.plan.settings)
-        update = self.sightings.reduce(item.plan, item.reading, item.stamp, rules=rules, pseudonym=pseudonym)
+        update = self.sightings.reduce(
+            item.plan, item.reading, item.stamp, received=one.message.received, rules=rules, pseudonym=pseudonym
+        )
         if update is not None:
             update.receipt = item.reading.receipt
             item.updates.append(update)
@@ -204,15 +213,27 @@ class Pipeline:
     async def sweep(self, now: int) -> None:
         """Write that tags have left which nobody hears any more. Raises SinkUnavailable."""
         by_tenants: dict[str, list[EntityUpdate]] = {}
-        for tenant, update in self.sightings.sweep(now):
+        for tenant, update in self.sightings.silent(now):
             by_tenants.setdefault(tenant, []).append(update)
         for tenant, updates in by_tenants.items():
             await self.sink.write(tenant, updates)
+            for update in updates:
+                self.sightings.forget(tenant, update.id)
+
+    async def keep_sweeping(self, every: float = SWEEP_SECONDS) -> None:
+        """Sweep now and then, for ever."""
+        while True:
+            await asyncio.sleep(every)
+            try:
+                await self.sweep(clock.now())
+            except SinkUnavailable as unavailable:
+                log.warning("tags that left wait for the broker", reason=str(unavailable))
 
     async def _set_aside(self, work: Sequence[Work]) -> None:
         for one in work:
             if one.error is not None:
                 log.warning("message set aside", format=one.message.format, tenant=one.tenant, reason=one.error.name)
+                metrics.SET_ASIDE.labels(one.message.format, one.error.name).inc()
                 await self.quarantine.put(one.tenant, one.message, one.error)
 
 
@@ -298,10 +319,18 @@ def set_receipts(message: Message, updates: list[EntityUpdate], given: str | Non
 
 
 def validate(work: Sequence[Work]) -> None:
-    """Check what only the whole update shows; see schemas.models for the models' own checks."""
+    """Refuse what no entity may hold: a camera's pictures, whatever format they come in, and ids without end."""
     for one in work:
-        if one.error is None and len(one.message.named.get("device", "")) > 256:  # noqa: PLR2004 - longer than any device id
-            one.error = EntityRefused("the device id is longer than 256 characters")
+        if one.error is not None:
+            continue
+        if len(one.message.named.get("device", "")) > LONGEST_ID:
+            one.error = EntityRefused(f"the device id is longer than {LONGEST_ID} characters")
+            continue
+        for item in one.items:
+            for update in item.updates:
+                place = holds_image(update.attrs) if update.type in CAMERAS else None
+                if place is not None:
+                    one.error = ImageRefused(f"{place}: pictures never enter the broker; send a reference instead")
 
 
 def by_tenant(work: Sequence[Work]) -> list[tuple[str, list[EntityUpdate], list[Work]]]:

@@ -91,7 +91,10 @@ class Candidate:
 
 @dataclass(slots=True)
 class TagState:
-    """Where a tag is: its reader's plan, when it was last heard there and last written, and who else hears it."""
+    """Where a tag is: its reader's plan, when it was last heard there and last written, and who else hears it.
+
+    `seen` and `written` are the readers' times, `heard` is ours: a reader's clock must not make a tag leave.
+    """
 
     tenant: str
     entity_id: str
@@ -101,6 +104,7 @@ class TagState:
     rssi: int = WEAKEST
     seen: int = 0
     written: int = 0
+    heard: int = 0
     candidates: dict[str, Candidate] = field(default_factory=dict)
 
 
@@ -111,14 +115,22 @@ class SightingReducer:
         self._tags: OrderedDict[tuple[str, str], TagState] = OrderedDict()
 
     def reduce(
-        self, plan: Plan, sighting: Sighting, stamp: Stamp, *, rules: TagRules, pseudonym: Callable[[str], str]
+        self,
+        plan: Plan,
+        sighting: Sighting,
+        stamp: Stamp,
+        *,
+        received: int,
+        rules: TagRules,
+        pseudonym: Callable[[str], str],
     ) -> EntityUpdate | None:
-        """Return the update that an advert is worth, if any. `plan` is the reader's."""
+        """Return the update that an advert is worth, if any. `plan` is the reader's; `received` is epoch ms."""
         admitted = rules.admitted(sighting)
         if admitted is None:
             return None
         identity, vendor = admitted
         state = self._state(plan.tenant, pseudonym(identity), vendor, rules)
+        state.heard = received
         rssi = WEAKEST if sighting.rssi is None else sighting.rssi
         if stamp.observed < state.seen - rules.silence:
             return _update(state, plan, "enter", stamp.observed, sighting.rssi) if sighting.event == "enter" else None
@@ -129,17 +141,20 @@ class SightingReducer:
         count = rules.enter_after if sighting.event else sighting.count
         return _approach(state, plan, stamp.observed, rssi=rssi, count=count)
 
-    def sweep(self, now: int) -> list[tuple[str, EntityUpdate]]:
-        """Return (tenant, update) for every tag that has been silent for too long; `now` is epoch ms."""
+    def silent(self, now: int) -> list[tuple[str, EntityUpdate]]:
+        """Return (tenant, update) for every tag that nobody has heard for too long; `now` is epoch ms.
+
+        The caller forgets those whose update is committed; tags that are with no reader are forgotten here.
+        """
         left = []
         for key, state in list(self._tags.items()):
-            if now - state.seen < state.rules.silence:
+            if now - state.heard < state.rules.silence:
                 continue
-            del self._tags[key]
-            if state.reader is not None:
-                left.append(
-                    (state.tenant, _update(state, state.reader, "leave", state.seen + state.rules.silence, None))
-                )
+            if state.reader is None:
+                del self._tags[key]
+            else:
+                until = state.seen + state.rules.silence
+                left.append((state.tenant, _update(state, state.reader, "leave", until, None)))
         return left
 
     def forget(self, tenant: str, entity_id: str) -> None:

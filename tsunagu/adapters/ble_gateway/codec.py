@@ -39,7 +39,7 @@ def mac(text: Any) -> str:
     """Return a MAC as twelve hexadecimal digits in lower case. Raises BadPayload."""
     digits = str(text).replace(":", "").replace("-", "").lower()
     if len(digits) != 12 or not all(c in "0123456789abcdef" for c in digits):  # noqa: PLR2004 - six bytes
-        raise BadPayload(f"{str(text)[:40]!r} is no MAC address")
+        raise BadPayload("a MAC address has twelve hexadecimal digits")
     return digits
 
 
@@ -109,7 +109,7 @@ def _sighting(message: Message, gateway: str, tag: str, address: str, one: dict[
 def aprilbrother(message: Message) -> list[Reading]:
     """Read AprilBrother V4: MessagePack {v, mid, time, ip, mac, devices: [type 1, MAC 6, RSSI 1 (256 - x), advert]}."""
     try:
-        body = msgpack.unpackb(message.body, raw=False, max_buffer_size=len(message.body) or 1)
+        body = msgpack.unpackb(message.body)
     except (ValueError, msgpack.UnpackException):
         raise BadPayload("the payload is not MessagePack") from None
     if not isinstance(body, dict) or not isinstance(body.get("devices"), list):
@@ -135,7 +135,7 @@ def ruuvi(message: Message) -> list[Reading]:
     sightings: list[Reading] = []
     for key, one in data["tags"].items():
         if not isinstance(one, dict):
-            raise BadPayload(f"data.tags.{key[:40]} must be an object")
+            raise BadPayload("the members of data.tags must be objects")
         address = mac(key)
         tag = identity(advert_bytes(one["data"])) if one.get("data") else None
         sighting = _sighting(message, gateway, tag or address, address, one)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tsunagu.adapters.ble_gateway.codec import decode
+from tsunagu.adapters.ble_gateway.codec import SHAPES, decode
 from tsunagu.adapters.format import Format, Route, Topic
 
 FORMAT = Format(
@@ -11,8 +11,8 @@ FORMAT = Format(
     resources=("/iot/ble",),
     decode=decode,
     topics=(
-        Topic("/ble/{shape}/{apikey}/{device}"),
-        Topic("ble/{shape}/{apikey}/{device}"),
+        *(Topic(f"/ble/{shape}/{{apikey}}/{{device}}", {"shape": shape}) for shape in SHAPES),
+        *(Topic(f"ble/{shape}/{{apikey}}/{{device}}", {"shape": shape}) for shape in SHAPES),
         Topic("{apikey}/{device}/BTtoMQTT/{mac}", {"shape": "openmqttgateway"}),
     ),
     routes=(Route("/iot/ble/{shape}", ("POST",)),),

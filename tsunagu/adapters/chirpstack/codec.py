@@ -37,7 +37,7 @@ def decode(message: Message) -> list[Reading]:
     if kind == "join":
         return [Heartbeat(apikey, device, "joined", event.get("time"))]
     if kind == "log":
-        return [Heartbeat(apikey, device, "fault", event.get("time"), _log(event))]
+        return [Heartbeat(apikey, device, None, event.get("time"), _log(event))]
     if kind == "location":
         return [
             Measure(apikey, device, {"location": _location(event)}, event.get("time"), event.get("deduplicationId"))

@@ -59,10 +59,18 @@ class DeviceDoor:
         {route.path.partition("{")[0] for row in FORMATS.values() for route in row.routes if "{" in route.path}
     )
 
-    def __init__(self, pipeline: Pipeline, *, max_body: int = MAX_BODY, limit: int = LIMIT) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        *,
+        max_body: int = MAX_BODY,
+        limit: int = LIMIT,
+        now: Callable[[], int] = clock.now,
+    ) -> None:
         self.pipeline = pipeline
         self.max_body = max_body
         self.limit = limit
+        self.now = now
         self._routes = _table()
         self._waiting: list[tuple[Message, asyncio.Future[None]]] = []
         self._pending = 0
@@ -121,7 +129,7 @@ class DeviceDoor:
             raise MissingParameters(
                 f"Some of the mandatory params weren't found in the request: {orjson.dumps(missing).decode()}"
             )
-        return Message(row.name, body, clock.now(), named, path, content_type)
+        return Message(row.name, body, self.now(), named, path, content_type)
 
     def _route(self, path: str, method: str, content_type: str) -> tuple[Format, Route, dict[str, str]]:
         """Return the format, its route and the path's named parts; the content type decides between two formats."""

@@ -1,0 +1,219 @@
+"""The MQTT door against a real MQTT broker."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from tsunagu.adapters.inbound.mqtt import MqttDoor
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from tests.adapters.memory import Site
+
+GROUP = {"resource": "/iot/json", "entity_type": "Gauge"}
+
+
+async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait for a condition."""
+    end = asyncio.get_running_loop().time() + seconds
+    while not condition():
+        assert asyncio.get_running_loop().time() < end, "waited in vain"
+        await asyncio.sleep(0.01)
+
+
+class Publisher:
+    """A device's side of the broker."""
+
+    def __init__(self, url: str) -> None:
+        host, _, port = url.removeprefix("mqtt://").partition(":")
+        self.client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        self.client.connect(host, int(port))
+        self.client.loop_start()
+
+    async def publish(self, topic: str, body: Any, *, retain: bool = False) -> None:
+        payload = body if isinstance(body, bytes) else orjson.dumps(body)
+        sent = self.client.publish(topic, payload, qos=1, retain=retain)
+        await asyncio.to_thread(sent.wait_for_publish, 10)
+
+    def close(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+@pytest.fixture
+def key() -> str:
+    """Give an apikey of this test alone: the MQTT broker is shared."""
+    return uuid.uuid4().hex[:12]
+
+
+@pytest.fixture
+async def publisher(mqtt_url: str) -> AsyncIterator[Publisher]:
+    """Give a connected device."""
+    one = await asyncio.to_thread(Publisher, mqtt_url)
+    yield one
+    await asyncio.to_thread(one.close)
+
+
+@pytest.fixture
+async def place(empty_site: Site, key: str) -> Site:
+    """Give a site that knows the group of this test."""
+    await empty_site.store.create_groups("", "/", [{**GROUP, "apikey": key}])
+    return empty_site
+
+
+@pytest.fixture
+async def door(place: Site, mqtt_url: str, key: str) -> AsyncIterator[MqttDoor]:
+    """Give a connected door."""
+    one = MqttDoor(place.pipeline, url=mqtt_url, client_id=f"door-{key}", longest_wait=0.2)
+    await one.start()
+    await until(lambda: one.connected)
+    await asyncio.sleep(0.1)
+    yield one
+    await one.stop()
+
+
+async def test_a_measure_reaches_the_sink(door: MqttDoor, publisher: Publisher, place: Site, key: str) -> None:
+    """A published measure is written as an entity update."""
+    await publisher.publish(f"/json/{key}/g1/attrs", {"level": 2.5, "TimeInstant": "2026-07-18T19:10:00Z"})
+    await until(lambda: bool(place.sink.updates))
+    update = place.sink.updates[0]
+    assert (update.id, update.attrs["level"]["value"]) == ("urn:ngsi-ld:Gauge:g1", 2.5)
+
+
+async def test_messages_of_a_burst_share_writes_and_keep_their_order(
+    door: MqttDoor, publisher: Publisher, place: Site, key: str
+) -> None:
+    """Many messages make few writes, in the order in which they were published."""
+    place.sink.away = True
+    for number in range(300):
+        publisher.client.publish(f"/json/{key}/g1/attrs", orjson.dumps({"n": number}), qos=1)
+    await asyncio.sleep(0.5)
+    place.sink.away = False
+    await until(lambda: len(place.sink.updates) == 300)
+    assert [update.attrs["n"]["value"] for update in place.sink.updates] == list(range(300))
+    assert len(place.sink.writes) < 30
+
+
+async def test_nothing_is_acknowledged_while_the_sink_is_away(
+    place: Site, publisher: Publisher, mqtt_url: str, key: str
+) -> None:
+    """What a stopped door had not committed is delivered to the next door of the same client id."""
+    first = MqttDoor(place.pipeline, url=mqtt_url, client_id=f"heir-{key}", longest_wait=0.1)
+    await first.start()
+    await until(lambda: first.connected)
+    await asyncio.sleep(0.1)
+    place.sink.away = True
+    for number in range(5):
+        await publisher.publish(f"/json/{key}/g1/attrs", {"n": number})
+    await asyncio.sleep(0.2)
+    await first.stop(timeout=0.1)
+    await publisher.publish(f"/json/{key}/g1/attrs", {"n": 5})
+    place.sink.away = False
+    assert place.sink.updates == []
+    second = MqttDoor(place.pipeline, url=mqtt_url, client_id=f"heir-{key}", longest_wait=0.1)
+    await second.start()
+    try:
+        await until(lambda: len(place.sink.updates) == 6)
+        assert [update.attrs["n"]["value"] for update in place.sink.updates] == [0, 1, 2, 3, 4, 5]
+        assert [update.fresh for update in place.sink.updates] == [False] * 5 + [True]
+    finally:
+        await second.stop()
+
+
+async def test_a_redelivered_message_has_the_receipt_of_its_first_delivery(
+    place: Site, publisher: Publisher, mqtt_url: str, key: str
+) -> None:
+    """A message that was committed and not acknowledged comes again with the same receipt."""
+    first = MqttDoor(place.pipeline, url=mqtt_url, client_id=f"twice-{key}", longest_wait=0.1)
+    first._acknowledge = lambda arrivals: None  # type: ignore[method-assign]  # dies before the acknowledgement
+    await first.start()
+    await until(lambda: first.connected)
+    await asyncio.sleep(0.1)
+    await publisher.publish(f"/json/{key}/g1/attrs", {"n": 1})
+    await until(lambda: len(place.sink.updates) == 1)
+    await first.stop()
+    second = MqttDoor(place.pipeline, url=mqtt_url, client_id=f"twice-{key}", longest_wait=0.1)
+    await second.start()
+    try:
+        await until(lambda: len(place.sink.updates) == 2)
+        one, other = place.sink.updates
+        assert one.receipt == other.receipt
+        assert (one.fresh, other.fresh) == (True, False)
+    finally:
+        await second.stop()
+
+
+async def test_rubbish_is_quarantined_and_acknowledged(
+    door: MqttDoor, publisher: Publisher, place: Site, key: str
+) -> None:
+    """A message that cannot be read is kept with its reason, and the next one is taken."""
+    await publisher.publish(f"/json/{key}/g1/attrs", b"{oops")
+    await publisher.publish(f"/json/{key}/g1/attrs", {"n": 1})
+    await until(lambda: bool(place.sink.updates))
+    assert [entry["reason"]["name"] for entry in place.quarantined] == ["BAD_PAYLOAD"]
+    assert place.quarantined[0]["body"] == b"{oops"
+
+
+async def test_a_pipeline_that_breaks_on_one_message_goes_on_with_the_next(
+    door: MqttDoor, publisher: Publisher, place: Site, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of ours sets its message aside and stops nobody else's."""
+    await publisher.publish(f"/json/{key}/g1/attrs", {"n": 0})
+    await until(lambda: len(place.sink.updates) == 1)
+    plan = place.registry.known(("/iot/json", "/iot/d", ""), key, "g1")
+    assert plan is not None
+    monkeypatch.setattr(plan, "names", None)
+    await publisher.publish(f"/json/{key}/g1/attrs", {"n": 1})
+    await publisher.publish(f"/json/{key}/g2/attrs", {"n": 2})
+    await until(lambda: len(place.sink.updates) == 2)
+    assert [entry["reason"]["name"] for entry in place.quarantined] == ["INTERNAL_ERROR"]
+
+
+async def test_a_retained_measure_without_a_time_is_no_observation(
+    place: Site, publisher: Publisher, mqtt_url: str, key: str
+) -> None:
+    """A door that connects later does not take a retained value for one that was measured now."""
+    await publisher.publish(f"/json/{key}/old/attrs", {"n": 1}, retain=True)
+    await publisher.publish(f"/json/{key}/dated/attrs", {"n": 2, "TimeInstant": "2026-07-18T19:10:00Z"}, retain=True)
+    one = MqttDoor(place.pipeline, url=mqtt_url, client_id=f"late-{key}")
+    await one.start()
+    try:
+        await until(lambda: bool(place.sink.updates))
+        await asyncio.sleep(0.2)
+        assert [update.id for update in place.sink.updates] == ["urn:ngsi-ld:Gauge:dated"]
+    finally:
+        await one.stop()
+        for name in ("old", "dated"):
+            await publisher.publish(f"/json/{key}/{name}/attrs", b"", retain=True)
+
+
+async def test_the_door_speaks_3_1_1_to_a_broker_that_knows_no_5(
+    place: Site, publisher: Publisher, mqtt_url: str, key: str
+) -> None:
+    """After the broker has refused MQTT 5 the door goes on with 3.1.1."""
+    one = MqttDoor(place.pipeline, url=mqtt_url, client_id=f"old-{key}")
+    await one.start()
+    try:
+        await until(lambda: one.connected)
+        one.connected = False
+        one._fall_back()
+        await until(lambda: one.connected and one.protocol == MQTTProtocolVersion.MQTTv311)
+        await asyncio.sleep(0.1)
+        await publisher.publish(f"/json/{key}/g1/attrs", {"n": 1})
+        await until(lambda: bool(place.sink.updates))
+    finally:
+        await one.stop()
+
+
+def test_an_mqtt_url_that_is_none_is_refused(empty_site: Site) -> None:
+    """A wrong URL is told at once."""
+    with pytest.raises(ValueError, match="mqtt://"):
+        MqttDoor(empty_site.pipeline, url="http://x", client_id="x")
