@@ -43,8 +43,10 @@ def problem(answer: httpx.Response, status: int, *words: str) -> None:
             ["observedAt"],
         ),
         (
-            b'{"id": "urn:x:1", "type": "T", "location": {"type": "GeoProperty", '
-            b'"value": {"type": "Point", "coordinates": ["x"]}}}',
+            (
+                b'{"id": "urn:x:1", "type": "T", "location": {"type": "GeoProperty", '
+                b'"value": {"type": "Point", "coordinates": ["x"]}}}'
+            ),
             400,
             ["location"],
         ),
