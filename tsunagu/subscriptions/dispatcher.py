@@ -22,6 +22,7 @@ from tsunagu.subscriptions.job import Job, Numbers, Rendered
 from tsunagu.subscriptions.matching import Effect, matching
 from tsunagu.subscriptions.parking import Parking
 from tsunagu.subscriptions.queue import EndpointQueue, Hooks
+from tsunagu.subscriptions.recovery import Recovery
 from tsunagu.subscriptions.store import SubscriptionStore
 from tsunagu.subscriptions.throttle import Throttles
 from tsunagu.subscriptions.watermark import Mark, Marks
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from tsunagu.broker.operations.subscription_form import Entry
     from tsunagu.broker.storage.catalogue import Catalogue
     from tsunagu.broker.storage.deliveries import DeliveryRecords
+    from tsunagu.broker.storage.leases import Leases
     from tsunagu.broker.storage.parked import ParkedDeliveries
     from tsunagu.subscriptions.policy import DeliveryPolicy
     from tsunagu.subscriptions.subscription import Subscription
@@ -45,6 +47,8 @@ log = structlog.get_logger(__name__)
 Key = tuple[str, str]
 LOAD_AT_ONCE = 200
 RETRY_SECONDS = 0.5
+UNSAVED_AT_MOST = 2000
+ROOM_SECONDS = 0.01
 
 
 class Dispatcher:
@@ -62,11 +66,11 @@ class Dispatcher:
         resolver: ContextResolver,
         transports: Transports,
         policy: DeliveryPolicy,
-        tallies: Tallies | None = None,
+        leases: Leases | None = None,
     ) -> None:
         self.writer = writer
         self.policy = policy
-        self.tallies = tallies if tallies is not None else Tallies(records)
+        self.tallies = Tallies(records)
         self.store = SubscriptionStore(catalogue, self)
         self.marks = Marks(changes, interval=policy.mark_interval)
         self.parking = Parking(parked, writer, self._refill_keys)
@@ -79,13 +83,18 @@ class Dispatcher:
         self._loads: dict[EndpointQueue, asyncio.Task[None]] = {}
         self._numbers = Numbers()
         self._stopping = False
+        self.recovery: Recovery | None = None
+        if leases is not None:
+            self.recovery = Recovery(self, changes, leases, parked, catalogue, seconds=policy.lease)
         self.observers: list[Callable[[Subscription | None, Subscription | None], None]] = []
 
     async def start(self) -> None:
-        """Read the subscriptions and be ready for changes. Raises Unavailable."""
+        """Read the subscriptions, dispatch what dead processes left, and be ready for changes. Raises Unavailable."""
         await self.store.start()
         self.parking.start()
         self.bookkeeper.start()
+        if self.recovery is not None:
+            await self.recovery.start()
 
     # --- changes in -------------------------------------------------------------------------------------------------
 
@@ -101,8 +110,8 @@ class Dispatcher:
                     log.exception("change_not_matched", tenant=change.tenant, change=change.key)
         mark.passed(changes[-1].number)
 
-    def consider(self, change: Change, mark: Mark, now: int) -> None:
-        """Make jobs of a change for all subscriptions that it concerns."""
+    def consider(self, change: Change, mark: Mark, now: int, *, recovered: bool = False) -> None:
+        """Make jobs of a change for all subscriptions that it concerns; if `recovered`, that were there at its time."""
         index = self.store.indexes.get(change.tenant)
         if index is None:
             return
@@ -115,6 +124,8 @@ class Dispatcher:
         if not effect.bits:
             return
         found = matching(candidates(shelves, effect), effect, now)
+        if recovered:
+            found = [subscription for subscription in found if subscription.created <= change.at]
         if not found:
             return
         ticket = mark.ticket(change.number, len(found))
@@ -137,9 +148,17 @@ class Dispatcher:
         else:
             self._enqueue(job)
 
-    def number(self) -> int:
-        """Return the next number by which jobs are ordered."""
-        return self._numbers.next()
+    def expect_parked(self, tenant: str, subscriptions: Iterable[str]) -> None:
+        """Say that this process now owns parked notifications of these subscriptions."""
+        keys = [(tenant, subscription) for subscription in subscriptions]
+        for key in keys:
+            self.parking.expect(key)
+        self._refill_keys(keys)
+
+    async def room(self) -> None:
+        """Wait while too much is on its way into the parking for more to be read from a log."""
+        while self.parking.unsaved > UNSAVED_AT_MOST:  # noqa: ASYNC110
+            await asyncio.sleep(ROOM_SECONDS)
 
     # --- to the endpoints -------------------------------------------------------------------------------------------
 
@@ -307,10 +326,14 @@ class Dispatcher:
             await self.parking.flushed()
         await self.marks.settle()
         await self.bookkeeper.write()
+        if self.recovery is not None:
+            await self.recovery.end()
 
     async def stop(self) -> None:
         """Close everything. What is in memory is lost to this process; the log and the parking have it."""
         self._stopping = True
+        if self.recovery is not None:
+            await self.recovery.close()
         for queue in self._queues.values():
             queue.close()
         for task in list(self._loads.values()):

@@ -63,6 +63,11 @@ class Parking:
     def __len__(self) -> int:
         return len(self._backlogs)
 
+    @property
+    def unsaved(self) -> int:
+        """How many jobs wait to be written."""
+        return len(self._unsaved)
+
     def start(self) -> None:
         """Start the background task."""
         self._task = asyncio.create_task(self._run(), name="parking")

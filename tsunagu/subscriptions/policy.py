@@ -19,7 +19,8 @@ class DeliveryPolicy:
     newer ones are parked; `group`: entities in one notification at most; `first_delay`, `factor`, `longest_delay`,
     `jitter`: of the pause after a failure; `patience`: after this long without success an endpoint's notifications are
     parked; `give_up`: after this long a notification becomes a dead letter; `mark_interval`, `tally_interval`: between
-    two writings of the watermark, and of the tallies and attempts.
+    two writings of the watermark, and of the tallies and attempts; `lease`: a process that did not renew its lease for
+    so long is dead.
     """
 
     timeout: float = 5.0
@@ -35,6 +36,7 @@ class DeliveryPolicy:
     give_up: float = 24 * 3600.0
     mark_interval: float = 0.2
     tally_interval: float = 1.0
+    lease: float = 10.0
 
     @classmethod
     def of(cls, settings: Settings) -> DeliveryPolicy:
@@ -43,6 +45,7 @@ class DeliveryPolicy:
             timeout=settings.notification_timeout,
             concurrency=settings.endpoint_concurrency,
             queue=settings.endpoint_queue,
+            lease=settings.lease_seconds,
         )
 
     def delay(self, failures: int) -> float:

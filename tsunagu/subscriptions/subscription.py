@@ -64,6 +64,7 @@ class Subscription:
     tenant: str
     id: str
     rev: int
+    created: int
     active: bool
     expires: int
     triggers: int
@@ -113,6 +114,7 @@ def compile_subscription(tenant: str, entry: Entry) -> Subscription:
         tenant=tenant,
         id=entry["id"],
         rev=entry["rev"],
+        created=entry["created"],
         active=body.get("isActive", True),
         expires=parse_ms(body["expiresAt"]) if "expiresAt" in body else NEVER,
         triggers=triggers,

@@ -18,15 +18,19 @@ RETRY_SECONDS = 1.0
 
 
 class Mark:
-    """The open changes of one writer in one tenant; `value` is the number up to which nothing is open."""
+    """The open changes of one writer in one tenant; `value` is the number up to which nothing is open.
 
-    __slots__ = ("_marks", "last", "open", "tenant", "writer", "written")
+    While a log is being recovered `floor` holds the value: numbers below those that are open may yet turn up.
+    """
+
+    __slots__ = ("_marks", "floor", "last", "open", "tenant", "writer", "written")
 
     def __init__(self, marks: Marks, tenant: str, writer: str) -> None:
         self._marks = marks
         self.tenant = tenant
         self.writer = writer
         self.last = 0
+        self.floor: int | None = None
         self.written = 0
         self.open: dict[int, Ticket] = {}
 
@@ -51,6 +55,8 @@ class Mark:
     @property
     def value(self) -> int:
         """The highest number with everything at or below it dealt with."""
+        if self.floor is not None:
+            return self.floor
         return min(self.open) - 1 if self.open else self.last
 
 

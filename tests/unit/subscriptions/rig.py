@@ -71,6 +71,7 @@ class Rig:
             resolver=self.resolver,
             transports=Transports(self.guard),
             policy=policy,
+            leases=self.leases,
             **more,
         )
         self.committer.listener = self.dispatcher
@@ -103,6 +104,10 @@ class Rig:
         await self.catalogue.close()
         await self.fetcher.close()
         await self.databases.close()
+
+    async def crash(self) -> None:
+        """End as a killed process would: nothing is drained, no lease is given up."""
+        await self.stop(drain=False)
 
     async def subscribe(self, uri: str, context: Context = CORE, tenant: str = "", **members: Any) -> str:
         """Create a subscription to River entities at an endpoint; members override."""

@@ -8,10 +8,11 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Where a process runs: the machine and its process namespace, and the process id there."""
+    """Where a process runs: the machine and its process namespace, the process id there, and when that was started."""
 
     machine: str
     pid: int
+    started: int
 
 
 class Leases(Protocol):
@@ -26,14 +27,14 @@ class Leases(Protocol):
     async def renew(self, writer: str, seconds: float) -> bool:
         """Prolong a writer's lease, and those it has taken over; False if it is not registered any more."""
 
-    async def take(self, heir: str, seconds: float, *, dead: Home | None = None) -> str | None:
-        """Take one writer over that is dead, and return its id; None if there is none. Only one heir gets it.
+    async def take(self, heir: str, seconds: float, *, overdue: bool, dead: str | None = None) -> str | None:
+        """Take one writer over, and return its id; None if there is none. Of several heirs only one gets it.
 
-        Dead is who did not renew in time or handed over; with `dead` given, who is registered at that home.
+        What may be taken: who handed over; with `overdue`, who did not renew in time; and the writer `dead`.
         """
 
-    async def homes(self) -> list[Home]:
-        """Return the homes of all writers that are registered."""
+    async def homes(self) -> dict[str, Home]:
+        """Return where the writers run that are registered and not taken over, by their ids."""
 
     async def hand_over(self, writer: str) -> None:
         """Say that a writer ends and leaves something to be done: whoever comes first may take it."""

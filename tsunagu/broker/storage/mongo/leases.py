@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from tsunagu.broker.storage.leases import Home
@@ -22,7 +21,6 @@ def _in(seconds: float) -> dict[str, Any]:
 
 
 OVERDUE = {"$expr": {"$lt": ["$until", "$$NOW"]}}
-LONG_AGO = {"$subtract": ["$$NOW", 1]}
 
 
 class MongoLeases:
@@ -36,8 +34,10 @@ class MongoLeases:
         """Say that a writer is alive for so long."""
         row = {
             "heir": None,
+            "handed": False,
             "machine": {"$literal": home.machine},
             "pid": {"$literal": home.pid},
+            "started": {"$literal": home.started},
             "until": _in(seconds),
         }
         with translated():
@@ -51,29 +51,32 @@ class MongoLeases:
             result = await self._writers.update_one({"_id": writer, "heir": None}, later)
         return result.matched_count > 0
 
-    async def take(self, heir: str, seconds: float, *, dead: Home | None = None) -> str | None:
-        """Take one writer over that is dead, and return its id; None if there is none."""
-        when: dict[str, Any] = OVERDUE if dead is None else {"machine": dead.machine, "pid": dead.pid}
+    async def take(self, heir: str, seconds: float, *, overdue: bool, dead: str | None = None) -> str | None:
+        """Take one writer over, and return its id; None if there is none. Of several heirs only one gets it."""
+        reasons: list[dict[str, Any]] = [{"handed": True}]
+        if overdue:
+            reasons.append(OVERDUE)
+        if dead is not None:
+            reasons.append({"_id": dead, "heir": None})
+        taken = {"heir": {"$literal": heir}, "handed": False, "until": _in(seconds)}
         with translated():
             row = await self._writers.find_one_and_update(
-                {"_id": {"$ne": heir}, "heir": {"$ne": heir}, **when},
-                [{"$set": {"heir": {"$literal": heir}, "until": _in(seconds), "machine": None, "pid": None}}],
+                {"$and": [{"_id": {"$ne": heir}}, {"heir": {"$ne": heir}}, {"$or": reasons}]},
+                [{"$set": taken}],
                 sort=[("_id", 1)],
-                return_document=ReturnDocument.AFTER,
             )
         return row["_id"] if row else None
 
-    async def homes(self) -> list[Home]:
-        """Return the homes of all writers that are registered."""
+    async def homes(self) -> dict[str, Home]:
+        """Return where the writers run that are registered and not taken over, by their ids."""
         with translated():
-            rows = await self._writers.find({"machine": {"$ne": None}}, {"machine": 1, "pid": 1}).to_list(None)
-        return [Home(row["machine"], row["pid"]) for row in rows]
+            rows = await self._writers.find({"heir": None}).to_list(None)
+        return {row["_id"]: Home(row["machine"], row["pid"], row["started"]) for row in rows}
 
     async def hand_over(self, writer: str) -> None:
         """Say that a writer ends and leaves something to be done: whoever comes first may take it."""
         with translated():
-            change = {"until": LONG_AGO, "machine": None, "pid": None, "heir": None}
-            await self._writers.update_one({"_id": writer}, [{"$set": change}])
+            await self._writers.update_one({"_id": writer}, {"$set": {"handed": True, "heir": None}})
 
     async def remove(self, writer: str) -> None:
         """Remove a writer that left nothing."""

@@ -1,0 +1,146 @@
+"""What a dead process leaves is delivered by a living one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tests.unit.subscriptions.rig import SWIFT, value
+from tsunagu.broker.storage.leases import Home
+from tsunagu.subscriptions.home import MACHINE, here, known_dead
+from tsunagu.subscriptions.recovery import Gaps
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tests.unit.subscriptions.receiver import Receiver
+    from tests.unit.subscriptions.rig import Rig
+
+    Start = Callable[..., Awaitable[Rig]]
+
+SHORT_LEASE = replace(SWIFT, lease=0.6)
+
+
+async def _deaf(receiver: Receiver) -> None:
+    await receiver.stop()
+
+
+async def test_a_living_process_delivers_what_a_dead_one_left(rigs: Start, receiver: Receiver) -> None:
+    """Changes that a process committed and did not deliver before it died arrive by another one, in order."""
+    port = receiver.port
+    first, second = await rigs(policy=SHORT_LEASE), await rigs(policy=SHORT_LEASE)
+    await first.subscribe(receiver.url())
+    await receiver.stop()
+    await first.create("a", level=value(0))
+    for number in range(1, 10):
+        await first.patch("a", level=value(number))
+    await first.crash()
+    await receiver.start(port)
+    await receiver.wait_entities(10, seconds=15)
+    assert [one["level"]["value"] for one in receiver.entities] == list(range(10))
+    async with asyncio.timeout(10):
+        while (
+            first.writer in await second.leases.homes()
+            or await second.databases.system["writers"].count_documents({}) > 1
+        ):
+            await asyncio.sleep(0.05)
+
+
+async def test_a_dead_process_is_taken_over_by_one_only(rigs: Start, receiver: Receiver) -> None:
+    """Of several living processes one delivers what a dead one left: each change arrives once."""
+    port = receiver.port
+    first = await rigs(policy=SHORT_LEASE)
+    for _ in range(3):
+        await rigs(policy=SHORT_LEASE)
+    await first.subscribe(receiver.url())
+    await receiver.stop()
+    for number in range(20):
+        await first.create(f"e{number}", level=value(number))
+    await first.crash()
+    await receiver.start(port)
+    await receiver.wait_entities(20, seconds=15)
+    await asyncio.sleep(1)
+    assert len(receiver.entities) == 20
+
+
+async def test_the_heir_gets_what_was_parked(rigs: Start, receiver: Receiver) -> None:
+    """What a dead process had parked is delivered by its heir before what stood in its log behind it."""
+    policy = replace(SHORT_LEASE, queue=3, patience=0.2)
+    port = receiver.port
+    first, second = await rigs(policy=policy), await rigs(policy=policy)
+    await first.subscribe(receiver.url())
+    await receiver.stop()
+    await first.create("a", level=value(0))
+    for number in range(1, 30):
+        await first.patch("a", level=value(number))
+    await asyncio.sleep(0.5)
+    assert len(await second.parked.subscriptions("", first.writer)) == 1
+    await first.crash()
+    await receiver.start(port)
+    await receiver.wait_entities(30, seconds=15)
+    assert [one["level"]["value"] for one in receiver.entities] == list(range(30))
+
+
+async def test_a_stopped_process_hands_over_at_once(rigs: Start, receiver: Receiver) -> None:
+    """What an orderly stop could not deliver is delivered at the next start, without waiting for a lease."""
+    port = receiver.port
+    first = await rigs()
+    await first.subscribe(receiver.url())
+    await receiver.stop()
+    for number in range(5):
+        await first.create(f"e{number}", level=value(number))
+    await first.stop()
+    await receiver.start(port)
+    await rigs()
+    await receiver.wait_entities(5, seconds=5)
+
+
+async def test_a_clean_stop_leaves_no_trace(rigs: Start, receiver: Receiver) -> None:
+    """A process that delivered everything removes its registration when it stops."""
+    first = await rigs()
+    await first.subscribe(receiver.url())
+    await first.create("a", level=value(0))
+    await first.stop()
+    assert len(receiver.entities) == 1
+    second = await rigs()
+    assert list(await second.leases.homes()) == [second.writer]
+
+
+async def test_a_later_subscription_gets_no_older_changes(rigs: Start, receiver: Receiver) -> None:
+    """A subscription made after a change is not told of it when the change is recovered."""
+    port = receiver.port
+    first, second = await rigs(policy=SHORT_LEASE), await rigs(policy=SHORT_LEASE)
+    await first.subscribe(receiver.url("/old"))
+    await receiver.stop()
+    await first.create("a", level=value(0))
+    await first.crash()
+    await second.subscribe(receiver.url("/new"))
+    await receiver.start(port)
+    await receiver.wait(1, seconds=15)
+    await asyncio.sleep(0.3)
+    assert [path for path, _, _ in receiver.got] == ["/old"]
+
+
+def test_a_killed_process_is_known_dead() -> None:
+    """A process of this machine that is gone is known to be dead, a running one is not."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    started = int(open(f"/proc/{child.pid}/stat").read().rpartition(")")[2].split()[19])
+    home = Home(MACHINE, child.pid, started)
+    assert not known_dead(home)
+    child.kill()
+    child.wait()
+    assert known_dead(home)
+    assert not known_dead(here())
+    assert not known_dead(Home("elsewhere", os.getpid(), 1))
+
+
+def test_gaps_tell_what_was_not_seen() -> None:
+    """A number is new once, whether it comes in order or fills a gap."""
+    gaps = Gaps(10)
+    assert [gaps.fill(number) for number in (11, 14, 14, 12, 12, 9)] == [True, True, False, True, False, False]
+    assert gaps.lowest == 13
+    assert gaps.last == 14
