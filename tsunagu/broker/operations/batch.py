@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tsunagu.broker.errors import NgsiError
+from tsunagu.broker.errors import BadRequestData, NgsiError
 from tsunagu.broker.operations import patch
+from tsunagu.broker.operations.patch import UpdateResult
 from tsunagu.broker.storage.writes import Outcome, Write
+from tsunagu.schemas.entity import iri_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,6 +78,9 @@ class Batch:
             if isinstance(answer, NgsiError):
                 result.errors.append((entity["id"], answer))
                 continue
+            if isinstance(answer, UpdateResult) and any(name != "scope" for name, _ in answer.not_updated):
+                result.errors.append((entity["id"], _partly(answer)))
+                continue
             result.success.append(entity["id"])
             if answer is CREATED:
                 result.created.append(entity["id"])
@@ -83,6 +88,12 @@ class Batch:
 
 
 CREATED = object()
+
+
+def _partly(answer: UpdateResult) -> BadRequestData:
+    """Return the error for an element of which not everything could be done."""
+    reasons = "; ".join(f"{iri_of(name)}: {reason}" for name, reason in answer.not_updated)
+    return BadRequestData(f"not updated: {reasons}")
 
 
 def _create(entity: Expanded, before: Document | None, now: int) -> Outcome:

@@ -137,8 +137,11 @@ def update(
             if name not in result.updated:
                 result.updated.append(name)
     draft.add_types(fragment.get("type", []))
-    if "scope" in fragment and "scope" in draft.members:
-        draft.set_member("scope", fragment["scope"])
+    if "scope" in fragment:
+        if "scope" in draft.members:
+            draft.set_member("scope", fragment["scope"])
+        else:
+            result.not_updated.append(("scope", "the entity has no scope to replace; append one instead"))
     if "expires" in fragment:
         draft.set_member("expires", fragment["expires"])
     return draft.finish(result)
