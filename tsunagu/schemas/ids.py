@@ -11,10 +11,15 @@ import unicodedata
 from functools import lru_cache
 
 MAX_LENGTH = 2048
-_SCHEME = r"[A-Za-z][A-Za-z0-9+.\-]*:"
-_PLAIN_URI = re.compile(_SCHEME + r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?#\[\]]|%[0-9A-Fa-f]{2})+", re.ASCII)
-_IRI = re.compile(_SCHEME + r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?#\[\]\u00a1-\U000efffd]|%[0-9A-Fa-f]{2})+")
-_NAME = re.compile(r"[^\W\d_]\w*")
+_ASCII = r"A-Za-z0-9\-._~!$&'()*+,;=:@/?#\[\]"
+
+
+def _uri(characters: str) -> re.Pattern[str]:
+    return re.compile(rf"[A-Za-z][A-Za-z0-9+.\-]*:(?=.)[{characters}]*(?:%[0-9A-Fa-f]{{2}}[{characters}]*)*", re.ASCII)
+
+
+_PLAIN_URI = _uri(_ASCII)
+_IRI = _uri(_ASCII + r"\u00a1-\U000efffd")
 _LATIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 # Letters by category, yet invisible: Hangul fillers; and the blank of Braille, variation selectors, joiners.
 _BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u180b\u180c\u180d\u180f")

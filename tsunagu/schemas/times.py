@@ -52,11 +52,12 @@ def _milliseconds(text: str) -> int:
     return elapsed.days * 86_400_000 + elapsed.seconds * 1000 + elapsed.microseconds // 1000
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()[:19] + "."
 
 
+@lru_cache(maxsize=4096)
 def format_ms(moment: int) -> str:
     """Return epoch milliseconds as 'YYYY-MM-DDTHH:MM:SS.mmmZ'. Raises ValueError outside the years 1 to 9999."""
     if moment > _LATEST:

@@ -188,12 +188,9 @@ def _names_kind(item: dict[str, Any]) -> bool:
 
 def _declared(value: dict[str, Any], context: Context) -> Kind | None:
     """Return the kind that an instance names in another way than by its short name; None if it names no type."""
-    if "type" in value:
-        declared = value["type"]
-    elif "@type" in value and "@value" not in value:
-        declared = value["@type"]
-    else:
+    if "@value" in value or not ("type" in value or "@type" in value):
         return None
+    declared = value["type"] if "type" in value else value["@type"]
     iri = context.expand_term(declared) if type(declared) is str else ""
     kind = KINDS.get(iri.removeprefix(CORE_NAMESPACE)) if iri.startswith(CORE_NAMESPACE) else None
     if kind is None:

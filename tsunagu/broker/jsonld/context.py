@@ -9,10 +9,11 @@ from typing import Any
 
 from tsunagu.broker.errors import BadRequestData
 from tsunagu.broker.jsonld.core import CORE_PREFIXES, CORE_TERMS, CORE_URL, STRUCTURAL_TERMS
-from tsunagu.schemas.entity import DEFAULT_VOCAB, iri_of, stored_name
-from tsunagu.schemas.ids import is_name, is_uri
+from tsunagu.schemas.entity import DEFAULT_VOCAB, NULL, iri_of, stored_name
+from tsunagu.schemas.ids import MAX_LENGTH, is_name, is_uri
 
-CACHE_LIMIT = 20_000
+CACHE_LIMIT = 5_000
+LONGEST_CACHED = 256
 _STRUCTURAL_IRIS = {
     CORE_TERMS.get(term, CORE_PREFIXES["ngsi-ld"] + term): term
     for term in STRUCTURAL_TERMS
@@ -31,9 +32,10 @@ class _Names(dict[str, str]):
 
     def __missing__(self, key: str) -> str:
         value: str = self._compute(key)
-        if len(self) >= CACHE_LIMIT:
-            self.clear()
-        self[key] = value
+        if len(key) <= LONGEST_CACHED:
+            if len(self) >= CACHE_LIMIT:
+                self.clear()
+            self[key] = value
         return value
 
 
@@ -46,7 +48,7 @@ class Context:
     fill themselves when they are indexed; hot loops use them directly.
     """
 
-    __slots__ = ("_base", "_by_iri", "_iris", "_prefixes", "_terms", "names", "shown", "source", "stored", "url")
+    __slots__ = ("_by_iri", "_iris", "_prefixes", "_terms", "_types", "names", "shown", "source", "stored", "url")
 
     def __init__(
         self,
@@ -63,6 +65,7 @@ class Context:
         self._by_iri = _inverse(self._terms)
         self._iris = _Names(self._expand)
         self.names = _Names(self._compact)
+        self._types = _Names(self._type)
         self.stored = _Names(self._attribute)
         self.shown = _Names(lambda name: self.names[iri_of(name)])
 
@@ -75,9 +78,7 @@ class Context:
 
     def expand_type(self, term: str) -> str:
         """Return the IRI of an entity type. Raises BadRequestData unless it is a name (4.6.2) or a URI."""
-        iri = self._iris[term]
-        _check_name(term, iri, "an entity type")
-        return iri
+        return self._types[term]
 
     def attribute(self, term: str) -> str:
         """Return the stored name of an attribute. Raises BadRequestData unless `term` may name one (4.5.1, 4.6.2)."""
@@ -86,7 +87,8 @@ class Context:
     def compact_iri(self, iri: str) -> str:
         """Return the shortest name that expands to `iri` again: a term, a name of the vocabulary, or `prefix:name`.
 
-        The IRI itself if there is none. Of several the shortest, then the first in the alphabet, is taken.
+        The IRI itself if there is none; the prefixes of the core, that no client declared, are not used. Of several
+        names the shortest, then the first in the alphabet, is taken.
         """
         return self.names[iri]
 
@@ -113,6 +115,11 @@ class Context:
             return self.expand_id(term)
         return DEFAULT_VOCAB + term
 
+    def _type(self, term: str) -> str:
+        iri = self._expand(term)
+        _check_name(term, iri, "an entity type")
+        return iri
+
     def _attribute(self, term: str) -> str:
         iri = self._expand(term)
         _check_name(term, iri, "an attribute name")
@@ -132,7 +139,7 @@ class Context:
         names = [
             f"{prefix}:{iri[len(start) :]}"
             for prefix, start in self._prefixes.items()
-            if iri.startswith(start) and len(iri) > len(start)
+            if iri.startswith(start) and len(iri) > len(start) and prefix not in CORE_PREFIXES
         ]
         fitting = [name for name in names if name not in self._terms and self._expand(name) == iri]
         return min(fitting, key=_shortest, default=iri)
@@ -140,12 +147,12 @@ class Context:
 
 def _check_name(term: str, iri: str, what: str) -> None:
     if ":" in term[1:]:
-        if is_uri(iri):
+        if is_uri(iri) and iri != NULL:
             return
-    elif is_name(term) and ":" in iri:
+    elif is_name(term) and ":" in iri and len(term) <= MAX_LENGTH:
         return
     raise BadRequestData(
-        f"{term!r} is not {what}: a letter, then letters, digits and underscores, is expected; or a URI"
+        f"{term[:100]!r} is not {what}: a letter, then letters, digits and underscores, is expected; or a URI"
     )
 
 

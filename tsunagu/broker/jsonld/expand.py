@@ -92,10 +92,12 @@ def _expand(body: Any, context: Context, mode: Mode) -> Expanded:
     entity: Expanded = {"attrs": attrs}
     stored = context.stored
     key = ""
+    others = 0
     try:
         for key, value in body.items():
             if key in _MEMBERS:
                 _MEMBERS[key](entity, value, context, mode)
+                others += 1
             else:
                 name = stored[key]
                 attrs[name] = read_attribute(value, name, context, mode)
@@ -105,7 +107,7 @@ def _expand(body: Any, context: Context, mode: Mode) -> Expanded:
     except (ValueError, BadRequestData) as error:
         text = str(error)
         raise BadRequestData(text if text.startswith(f"{key}: ") else f"{key}: {text}") from None
-    if len(attrs) + len(_MEMBERS.keys() & body.keys()) < len(body):
+    if len(attrs) + others < len(body):
         raise BadRequestData("an attribute stands twice in the entity, under two names that mean the same")
     return entity
 

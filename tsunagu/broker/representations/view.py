@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Optional
 
@@ -58,13 +58,15 @@ class View:
             return _normalized(document, context)
         return self._render(document, context, linked or {}, levels, (document["_id"],))
 
-    def render_flat(self, document: Document, context: Context, *, linked: Linked, levels: int) -> list[dict[str, Any]]:
-        """Return the entity and, after it, those that its relationships lead to, `levels` deep (4.5.23.3).
+    def render_flat(
+        self, documents: Sequence[Document], context: Context, *, linked: Linked, levels: int
+    ) -> list[dict[str, Any]]:
+        """Return the entities and, after them, those that their relationships lead to, `levels` deep (4.5.23.3).
 
         Each entity stands there once, as the first relationship that leads to it would have it shown.
         """
         shown: dict[str, dict[str, Any]] = {}
-        waiting: list[tuple[Document, View, int]] = [(document, self, levels)]
+        waiting: list[tuple[Document, View, int]] = [(document, self, levels) for document in documents]
         for one, view, depth in waiting:
             if one["_id"] in shown:
                 continue

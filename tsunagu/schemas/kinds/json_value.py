@@ -70,6 +70,8 @@ def _check_object(value: dict[str, Any], depth: int, nulls: bool, raw: bool) -> 
     for key, item in value.items():
         if "\0" in key:
             raise ValueError(f"the member name {key!r} contains the character U+0000")
+        if key == "@context" and not raw:
+            raise ValueError("an @context may stand only at the top of the document (5.5.7)")
         checked = _checked(item, depth + 1, nulls=nulls, raw=raw)
         if checked is not item:
             value[key] = checked
