@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from tsunagu.adapters.inbound.mqtt import MqttDoor
+from tsunagu.up.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -32,9 +34,9 @@ async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
 class Publisher:
     """A device's side of the broker."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, protocol: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv5) -> None:
         host, _, port = url.removeprefix("mqtt://").partition(":")
-        self.client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        self.client = Client(CallbackAPIVersion.VERSION2, protocol=protocol)
         self.client.connect(host, int(port))
         self.client.loop_start()
 
@@ -195,20 +197,38 @@ async def test_a_retained_measure_without_a_time_is_no_observation(
             await publisher.publish(f"/json/{key}/{name}/attrs", b"", retain=True)
 
 
-async def test_the_door_speaks_3_1_1_to_a_broker_that_knows_no_5(
-    place: Site, publisher: Publisher, mqtt_url: str, key: str
-) -> None:
-    """After the broker has refused MQTT 5 the door goes on with 3.1.1."""
-    one = MqttDoor(place.pipeline, url=mqtt_url, client_id=f"old-{key}")
+@pytest.fixture
+async def old_broker() -> AsyncIterator[str]:
+    """Give the URL of a broker that knows only MQTT 3.1.1: amqtt."""
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-P", "-m", "tsunagu.up.amqtt_broker", str(port), stderr=asyncio.subprocess.DEVNULL
+    )
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.1)
+        else:
+            writer.close()
+            break
+    yield f"mqtt://127.0.0.1:{port}"
+    process.terminate()
+    await process.wait()
+
+
+async def test_the_door_speaks_3_1_1_to_a_broker_that_knows_no_5(place: Site, old_broker: str, key: str) -> None:
+    """A broker that refuses MQTT 5, or is silent to it, is spoken to in 3.1.1."""
+    one = MqttDoor(place.pipeline, url=old_broker, client_id=f"old-{key}")
     await one.start()
     try:
-        await until(lambda: one.connected)
-        one.connected = False
-        one._fall_back()
-        await until(lambda: one.connected and one.protocol == MQTTProtocolVersion.MQTTv311)
-        await asyncio.sleep(0.1)
-        await publisher.publish(f"/json/{key}/g1/attrs", {"n": 1})
+        await until(lambda: one.connected, seconds=20)
+        assert one.protocol == MQTTProtocolVersion.MQTTv311
+        await asyncio.sleep(0.2)
+        device = await asyncio.to_thread(Publisher, old_broker, MQTTProtocolVersion.MQTTv311)
+        await device.publish(f"/json/{key}/g1/attrs", {"n": 1})
         await until(lambda: bool(place.sink.updates))
+        await asyncio.to_thread(device.close)
     finally:
         await one.stop()
 

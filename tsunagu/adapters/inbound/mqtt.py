@@ -38,6 +38,7 @@ T = TypeVar("T")
 FOREVER = 0xFFFFFFFF
 DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883, "tcp": 1883, "ssl": 8883}
 FAILURES_BEFORE_311 = 2
+ANSWER_WITHIN = 4.0  # seconds from the open socket to the broker's first answer
 LONGEST_WAIT = 15.0
 
 log = structlog.get_logger(__name__)
@@ -91,6 +92,7 @@ class MqttDoor:
         self._pump: asyncio.Task[None] | None = None
         self._changing: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._answer: asyncio.TimerHandle | None = None
         self._stopping = False
 
     async def start(self) -> None:
@@ -103,6 +105,8 @@ class MqttDoor:
         """Finish what is being committed, leave the rest unacknowledged to the MQTT broker's session, disconnect."""
         self._stopping = True
         self._arrived.set()
+        if self._answer is not None:
+            self._answer.cancel()
         if self._pump is not None:
             await asyncio.wait({self._pump}, timeout=timeout)
             self._pump.cancel()
@@ -129,7 +133,9 @@ class MqttDoor:
         if self.url.scheme in ("mqtts", "ssl"):
             client.tls_set()
         client.reconnect_delay_set(1, round(self.longest_wait) or 1)
+        client.on_socket_open = self._on_socket_open
         client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         self._client = client
@@ -143,11 +149,18 @@ class MqttDoor:
             client.connect_async(str(self.url.hostname), port)
         client.loop_start()
 
+    def _on_connect_fail(self, _client: Client, _userdata: Any) -> None:
+        log.warning("the MQTT broker cannot be reached", host=self.url.hostname, port=self.url.port)
+
+    def _on_socket_open(self, client: Client, _userdata: Any, _socket: Any) -> None:
+        if self._connection == 0 and self._loop is not None and not self._stopping:
+            self._loop.call_soon_threadsafe(self._expect_answer, client)
+
     def _on_connect(self, client: Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
             log.warning("MQTT broker refused the connection", reason=str(reason))
             if str(reason) == "Unsupported protocol version":
-                self._fall_back()
+                self._fall_back(client)
             return
         self._failures = 0
         self._connection += 1
@@ -161,7 +174,7 @@ class MqttDoor:
         metrics.CONNECTED.set(1)
         log.info("connected to the MQTT broker", host=self.url.hostname, protocol=int(self.protocol))
 
-    def _on_disconnect(self, _client: Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+    def _on_disconnect(self, client: Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         self.connected = False
         metrics.CONNECTED.set(0)
         if self._stopping:
@@ -170,12 +183,12 @@ class MqttDoor:
         if self._connection == 0:
             self._failures += 1
             if self._failures >= FAILURES_BEFORE_311:
-                self._fall_back()
+                self._fall_back(client)
 
-    def _fall_back(self) -> None:
-        """Go on with the other protocol version: a broker that knows only 3.1.1 says so, or just hangs up."""
+    def _fall_back(self, client: Client) -> None:
+        """Go on with the other protocol version: a broker that knows only 3.1.1 says so, or hangs up, or is silent."""
         if self._loop is not None and not self._stopping:
-            self._loop.call_soon_threadsafe(self._change_protocol)
+            self._loop.call_soon_threadsafe(self._change_protocol, client)
 
     def _on_message(self, _client: Client, _userdata: Any, packet: MQTTMessage) -> None:
         self._inbox.append(Arrival(self._connection, packet, clock.now()))
@@ -189,8 +202,18 @@ class MqttDoor:
         self._signalled = False
         self._arrived.set()
 
-    def _change_protocol(self) -> None:
-        if self._changing is None or self._changing.done():
+    def _expect_answer(self, client: Client) -> None:
+        assert self._loop is not None
+        self._answer = self._loop.call_later(ANSWER_WITHIN, self._give_up, client)
+
+    def _give_up(self, client: Client) -> None:
+        if client is self._client and self._connection == 0 and not self._stopping:
+            log.warning("the MQTT broker does not answer", protocol=int(self.protocol))
+            self._change_protocol(client)
+
+    def _change_protocol(self, client: Client) -> None:
+        """Change once for a client, however many signs it gives that it is not understood."""
+        if client is self._client and (self._changing is None or self._changing.done()):
             self._changing = asyncio.create_task(self._reconnect_otherwise())
 
     async def _reconnect_otherwise(self) -> None:
