@@ -19,7 +19,7 @@ HIGHEST_PORT = 65535
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; gives the exit code: 0 done, 1 it could not be done, 2 the command line is wrong."""
     options = _parser().parse_args(arguments)
-    from tsunagu.up.problem import UpError  # noqa: PLC0415 - after the command line is known to be right
+    from tsunagu.up.problem import UpError
 
     try:
         done: int = options.run(options)
@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _up(options: argparse.Namespace) -> int:
-    from tsunagu.up import command  # noqa: PLC0415 - each command loads only what it needs
+    from tsunagu.up import command
 
     chosen = command.Options(
         demo=options.demo, port=options.port, data=options.data, workers=options.workers, pace=options.pace
@@ -63,7 +63,7 @@ def _up(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from tsunagu.up import brokers, worker  # noqa: PLC0415 - each command loads only what it needs
+    from tsunagu.up import brokers, worker
 
     return worker.serve(brokers.read_settings({}), descriptor=options.fd)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import sys
 from dataclasses import dataclass
@@ -151,4 +152,14 @@ async def _is_ready(host: str, port: int) -> bool:
 
 def explain(child: Child) -> str:
     """Say in one line why a worker ended before it was ready."""
-    return f"{child.program.name} did not start: {child.last_words()}; see {child.program.log}"
+    return f"{child.program.name} did not start: {_cause(child) or child.last_words()}; see {child.program.log}"
+
+
+def _cause(child: Child) -> str:
+    """Give the last line of the last traceback in a worker's structured log."""
+    for line in reversed(child.log_lines()):
+        try:
+            return str(json.loads(line)["exception"]).rstrip().splitlines()[-1][:300]
+        except (ValueError, TypeError, KeyError, IndexError):
+            continue
+    return ""

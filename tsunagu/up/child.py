@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PR_SET_PDEATHSIG = 1
 POLL = 0.05  # seconds between two looks at a child
+LOG_TAIL = 65536  # bytes of a log that are looked at
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -45,6 +46,7 @@ class Child:
     def __init__(self, program: Program) -> None:
         self.program = program
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
 
     @property
     def pid(self) -> int | None:
@@ -65,6 +67,7 @@ class Child:
         parent = os.getpid()
         try:
             with self.program.log.open("ab") as log:
+                self._log_start = log.tell()
                 self._process = subprocess.Popen(  # noqa: S603 - the words are ours
                     self.program.argv,
                     env=environment,
@@ -109,15 +112,20 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(number)
 
-    def last_words(self) -> str:
-        """Give the last line of the log that says something, at most 300 characters."""
+    def log_lines(self) -> list[str]:
+        """Give the lines that this process has written to its log (those in the last 64 KiB), without empty ones."""
         try:
             with self.program.log.open("rb") as log:
-                log.seek(max(0, self.program.log.stat().st_size - 8192))
-                lines = [line.strip() for line in log.read().decode(errors="replace").splitlines()]
+                log.seek(max(self._log_start, self.program.log.stat().st_size - LOG_TAIL))
+                text = log.read().decode(errors="replace")
         except OSError:
-            return ""
-        return next((line[:300] for line in reversed(lines) if line), "")
+            return []
+        return [line.strip() for line in text.splitlines() if line.strip()]
+
+    def last_words(self) -> str:
+        """Give the last line of the log, at most 300 characters."""
+        lines = self.log_lines()
+        return lines[-1][:300] if lines else "it said nothing"
 
 
 def _die_with(parent: int) -> None:

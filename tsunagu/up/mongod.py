@@ -122,17 +122,12 @@ def explain(child: Child) -> str:
         return f"the embedded MongoDB does not run on this machine, {library} is missing: install {package}, {OWN}"
     if child.exit_code == -signal.SIGILL:
         return f"the embedded MongoDB does not run on this processor, which lacks AVX: use another machine, {OWN}"
-    return (
-        f"the embedded MongoDB did not start: {_complaint(child.program.log) or words}; see {child.program.log}, {OWN}"
-    )
+    return f"the embedded MongoDB did not start: {_complaint(child) or words}; see {child.program.log}, {OWN}"
 
 
-def _complaint(log: Path) -> str:
-    """Give the last error or fatal line of mongod's structured log (its last 64 KiB), in short."""
-    with log.open("rb") as lines:
-        lines.seek(max(0, log.stat().st_size - 65536))
-        tail = lines.read().decode(errors="replace").splitlines()
-    for line in reversed(tail):
+def _complaint(child: Child) -> str:
+    """Give the last error or fatal line of mongod's structured log, in short."""
+    for line in reversed(child.log_lines()):
         try:
             record = json.loads(line)
         except ValueError:

@@ -172,3 +172,14 @@ async def test_a_program_that_is_not_there(tmp_path: Path) -> None:
     """A binary that cannot be started is reported in one line."""
     with pytest.raises(UpError, match=r"cannot start mosquitto \(/nowhere\): No such file"):
         Child(Program("mosquitto", ("/nowhere",), tmp_path / "log")).start()
+
+
+async def test_last_words_are_those_of_the_last_run(tmp_path: Path) -> None:
+    """The log keeps what earlier runs said, but a silent end is not explained with their words."""
+    log = tmp_path / "worker.log"
+    log.write_text("yesterday's trouble\n")
+    child = Child(Program("worker", (sys.executable, "-c", ""), log))
+    child.start()
+    await child.wait()
+    assert child.last_words() == "it said nothing"
+    assert log.read_text() == "yesterday's trouble\n"
