@@ -39,6 +39,7 @@ from tsunagu.broker.storage.mongo.client import Databases
 from tsunagu.broker.storage.mongo.committer import Committer
 from tsunagu.broker.storage.mongo.deliveries import MongoDeliveryRecords
 from tsunagu.broker.storage.mongo.entities import MongoReader
+from tsunagu.broker.storage.mongo.leases import MongoLeases
 from tsunagu.broker.storage.mongo.parked import MongoParkedDeliveries
 from tsunagu.subscriptions.dispatcher import Dispatcher
 from tsunagu.subscriptions.policy import DeliveryPolicy
@@ -90,6 +91,7 @@ class Parts:
             catalogue=self.catalogue,
             records=MongoDeliveryRecords(self.databases),
             parked=MongoParkedDeliveries(self.databases),
+            leases=MongoLeases(self.databases),
             entities=self.entities,
             resolver=self.resolver,
             transports=Transports(self.guard),
@@ -115,6 +117,7 @@ class Parts:
             resolver=self.resolver,
             contexts=Contexts(self.catalogue, self.resolver, base_url=base_url),
             entity_maps=EntityMaps(self.catalogue, self.entities),
+            tenant_exists=self.databases.exists,
             pings={"mongodb": self.databases.ping, **({"mqtt": self._ping_mqtt} if self.settings.mqtt_url else {})},
         )
 

@@ -6,7 +6,7 @@ read_query gives to parameters, so that both are read by the same code.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from tsunagu.broker.query.geo import parse_geo
 from tsunagu.broker.query.match import attributes_of, compile_types, link_depth
 from tsunagu.broker.query.order import parse_order
 from tsunagu.broker.query.pattern import parse_pattern
-from tsunagu.broker.query.projection import parse_attributes
+from tsunagu.broker.query.projection import MEMBERS, parse_attributes, parse_projection
 from tsunagu.broker.query.q import parse_q
 from tsunagu.broker.query.scope import parse_scope
 from tsunagu.broker.query.types import parse_types
@@ -77,12 +77,24 @@ def query_of(params: Mapping[str, Any], context: Context, *, depth: int = 0) -> 
         now=now_ms(),
     )
     check_width(params, query)
+    query = with_picked(params, context, query)
     if link_depth(query.q) > depth:
         raise BadRequestData(
             f"q: it follows relationships {link_depth(query.q)} deep, and the request allows {depth}; "
             "set join and joinLevel accordingly"
         )
     return query
+
+
+def with_picked(params: Mapping[str, Any], context: Context, query: EntityQuery) -> EntityQuery:
+    """Return the query for entities that pick leaves something of: they have one of the attributes it names (4.21).
+
+    So pages are full and the count is right, where pick names attributes only.
+    """
+    if "pick" not in params or query.attrs is not None:
+        return query
+    names = parse_projection(params["pick"], context, parameter="pick")
+    return query if names.keys() & MEMBERS else replace(query, attrs=tuple(names))
 
 
 def geo_of(params: Mapping[str, Any], context: Context) -> GeoQuery | None:

@@ -17,7 +17,7 @@ from tsunagu.broker.api.negotiation import is_linked_data, negotiate
 from tsunagu.broker.api.params import read_query
 from tsunagu.broker.api.problems import MethodNotAllowed, fault_answer, problem_answer
 from tsunagu.broker.api.tenants import tenant_name
-from tsunagu.broker.errors import BadRequestData, NgsiError, ResourceNotFound
+from tsunagu.broker.errors import BadRequestData, NgsiError, NonexistentTenant, ResourceNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tsunagu.broker.api.services import Services
 
 ROOT = "/ngsi-ld/v1"
+ROOT_BYTES = b"/ngsi-ld/v1/"
 WITH_BODY = frozenset({"POST", "PATCH", "PUT"})
 
 
@@ -79,22 +80,22 @@ def walk(root: Node, path: bytes) -> tuple[Node, tuple[str, ...], bool]:
         if following is None:
             following = node.parameter
             if following is None:
-                raise ResourceNotFound(f"There is no resource {ROOT}{path.decode('latin-1')[:200]}")
+                raise ResourceNotFound(f"there is no resource {ROOT}{path.decode('latin-1')[:200]}")
             values.append(segment(part))
         node = following
     if not node.routes and not slash:
-        raise ResourceNotFound(f"There is no resource {ROOT}{path.decode('latin-1')[:200]}")
+        raise ResourceNotFound(f"there is no resource {ROOT}{path.decode('latin-1')[:200]}")
     return node, tuple(values), slash
 
 
 def segment(part: bytes) -> str:
     """Return a path segment decoded. Raises BadRequestData if it is empty or not UTF-8."""
     if not part:
-        raise BadRequestData("The path has an empty segment where an id is expected")
+        raise BadRequestData("the path has an empty segment where an id is expected")
     try:
         return (unquote_to_bytes(part) if b"%" in part else part).decode()
     except UnicodeDecodeError:
-        raise BadRequestData("The path is not UTF-8 after percent-decoding") from None
+        raise BadRequestData("the path is not UTF-8 after percent-decoding") from None
 
 
 class Api:
@@ -109,7 +110,7 @@ class Api:
     @staticmethod
     def serves(scope: Scope) -> bool:
         """Return whether a request belongs here."""
-        return bool(scope["type"] == "http" and scope["path"].startswith(ROOT))
+        return bool(scope["type"] == "http" and scope["path"].startswith("/ngsi-ld/"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -134,6 +135,8 @@ class Api:
                 media=negotiate(headers.get(b"accept") or b"*/*", route.produces) if route.produces else "",
                 receive=receive,
             )
+            if tenant and route.tenant != "any":
+                await self._check_tenant(route, call.tenant)
             answer = await route.handler(call, self.services)
         except Options as options:
             answer = Answer(204, None, [(b"allow", options.allowed)])
@@ -146,9 +149,18 @@ class Api:
         await respond(answer, send, head=scope["method"] == "HEAD")
         self._traffic.record(operation, answer.status, perf_counter() - started)
 
+    async def _check_tenant(self, route: Route, tenant: str) -> None:
+        """Raise NonexistentTenant for an unknown tenant, unless the operation brings it into being (5.5.10)."""
+        if not tenant or (route.tenant == "new" and self.services.settings.auto_tenants):
+            return
+        if not await self.services.tenant_exists(tenant):
+            raise NonexistentTenant(f"there is no tenant {tenant}; creating an entity in it makes one")
+
     def _find(self, scope: Scope) -> tuple[Route, tuple[str, ...]]:
         """Return the route of a request and its path parameters. Raises NgsiError; Options for an OPTIONS request."""
         raw: bytes = scope.get("raw_path") or scope["path"].encode()
+        if not raw.startswith(ROOT_BYTES):
+            raise ResourceNotFound(f"there is no resource {raw.decode('latin-1')[:200]}; the API is at {ROOT}")
         node, values, slash = walk(self._tree, raw.partition(b"?")[0][len(ROOT) :])
         method: str = scope["method"]
         route = node.routes.get(method)
@@ -157,13 +169,13 @@ class Api:
         if method == "HEAD" and "GET" in node.routes:
             return node.routes["GET"], values
         if not node.routes:
-            raise ResourceNotFound(f"There is no resource {raw.decode('latin-1')[:200]}")
+            raise ResourceNotFound(f"there is no resource {raw.decode('latin-1')[:200]}")
         if method == "OPTIONS":
             raise Options(node.allowed().encode())
         if slash and node.parameter is not None:
             item = node.parameter.routes.get(method)
             if item is not None and item.needs_id:
-                raise BadRequestData(f"The path ends where an id is expected: {item.path}")
+                raise BadRequestData(f"the path ends where an id is expected: {item.path}")
         allowed = node.allowed()
         raise MethodNotAllowed(f"{method[:20]} is not possible here; possible are {allowed}", allowed)
 

@@ -75,7 +75,9 @@ SCHEMAS: dict[str, Schema] = {
         updated=NAMES,
         notUpdated={
             "type": "array",
-            "items": thing(None, ("attributeName", "reason"), attributeName={"type": "string"}, reason={"type": "string"}),
+            "items": thing(
+                None, ("attributeName", "reason"), attributeName={"type": "string"}, reason={"type": "string"}
+            ),
         },
     ),
     "Ids": {"type": "array", "items": URI, "minItems": 1},
@@ -113,9 +115,12 @@ SCHEMAS: dict[str, Schema] = {
         **{"@context": CONTEXT},
     ),
     "SubscriptionFragment": {"type": "object"},
+    "Registration": {"type": "object"},
     "LocalContext": {"type": "object", "required": ["@context"], "properties": {"@context": CONTEXT}},
     "ContextList": {"type": "array"},
-    "EntityMap": thing("EntityMap", ("id", "type", "expiresAt"), id=URI, expiresAt=MOMENT, entityMap={"type": "object"}),
+    "EntityMap": thing(
+        "EntityMap", ("id", "type", "expiresAt"), id=URI, expiresAt=MOMENT, entityMap={"type": "object"}
+    ),
     "EntityMapFragment": thing(None, (), expiresAt=MOMENT),
     "ContextSourceIdentity": thing(
         "ContextSourceIdentity",
@@ -185,15 +190,14 @@ def query_parameters(route: Route) -> list[Schema]:
     """Return the query parameters of a row."""
     described = []
     for name in sorted(route.allowed):
+        entry: Schema = {"name": name, "in": "query"}
         if name == "options":
-            about, schema = "Comma-separated: " + ", ".join(route.words), {"type": "string"}
+            entry |= {"description": "Comma-separated: " + ", ".join(route.words), "schema": {"type": "string"}}
         elif name == "format":
-            about, schema = "Representation of the entities", {"enum": list(route.formats)}
+            entry |= {"description": "Representation of the entities", "schema": {"enum": list(route.formats)}}
         else:
-            about, schema = PARAMETERS[name].about, PARAMETERS[name].schema
-        entry: Schema = {"name": name, "in": "query", "description": about, "schema": schema}
-        if name == "attrs":
-            entry["deprecated"] = True
+            row = PARAMETERS[name]
+            entry |= {"description": row.about, "schema": row.schema, "deprecated": row.deprecated}
         described.append(entry)
     return described
 

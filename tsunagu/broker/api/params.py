@@ -29,7 +29,7 @@ DURATION = re.compile(
     re.ASCII,
 )
 UNITS = (31_536_000, 2_592_000, 604_800, 86_400, 3_600, 60, 1)  # seconds in a year, month, week …
-FORMATS = {"normalized": "normalized", "concise": "concise", "simplified": "simplified", "keyValues": "simplified"}
+SYNONYMS = {"keyValues": "simplified"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,8 @@ POSITIVE: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": MAX_COUN
 PARAMETERS: dict[str, Parameter] = {
     p.name: p
     for p in (
+        Parameter("aggrMethods", words, "Aggregation methods (comma-separated, 4.5.19)"),
+        Parameter("aggrPeriodDuration", duration, "Duration of each aggregation period, ISO 8601"),
         Parameter("attrs", words, "Attributes to match and return (comma-separated)", deprecated=True),
         Parameter("collation", text, "ICU collation for orderBy"),
         Parameter("containedBy", uris, "Entity ids met before while following relationships (comma-separated)"),
@@ -143,6 +145,7 @@ PARAMETERS: dict[str, Parameter] = {
         Parameter("deleteAll", boolean, "Delete all instances of the attribute", BOOLEAN),
         Parameter("details", boolean, "Return details instead of names", BOOLEAN),
         Parameter("drop", words, "Attributes to delete from the matching entities (comma-separated)"),
+        Parameter("endTimeAt", moment, "End of the interval of a temporal query (4.11)"),
         Parameter("entityMap", boolean, "Create or use an entity map and return its location", BOOLEAN),
         Parameter("entityMapLifetime", duration, "Suggested lifetime of the entity map, ISO 8601 duration"),
         Parameter("expandValues", words, "Attributes whose values in q are expanded by the @context (comma-separated)"),
@@ -158,6 +161,7 @@ PARAMETERS: dict[str, Parameter] = {
         Parameter("keep", words, "Attributes to keep of the matching entities (comma-separated)"),
         Parameter("kind", one_of("Cached", "Hosted", "ImplicitlyCreated"), "Kind of the @contexts to list"),
         Parameter("lang", text, "Preferred language (RFC 5646)"),
+        Parameter("lastN", positive, "Instances of each attribute at most, the latest ones", POSITIVE),
         Parameter("limit", whole, "Elements in a page at most", WHOLE),
         Parameter("local", boolean, "Only what this broker holds itself (6.3.18)", BOOLEAN),
         Parameter("observedAt", moment, "observedAt of merged attributes that had one"),
@@ -171,6 +175,9 @@ PARAMETERS: dict[str, Parameter] = {
         Parameter("reload", boolean, "Download the @context again instead of deleting it", BOOLEAN),
         Parameter("scopeQ", text, "Query on scopes (4.19)"),
         Parameter("splitEntities", boolean, "Entities may be spread over several sources", BOOLEAN),
+        Parameter("timeAt", moment, "Time of a temporal query (4.11)"),
+        Parameter("timeproperty", text, "Time member that a temporal query looks at; observedAt by default"),
+        Parameter("timerel", text, "before, after or between (4.11)"),
         Parameter("type", text, "Entity type selection (4.17)"),
     )
 }
@@ -238,7 +245,7 @@ def settle_options(route: Route, values: dict[str, Any]) -> None:
     options: set[str] = set()
     for word in filter(None, (part.strip() for part in values.pop("options", "").split(","))):
         if word in route.formats:
-            formats.add(FORMATS[word])
+            formats.add(SYNONYMS.get(word, word))
         elif word in route.options:
             options.add(word)
         else:
@@ -247,7 +254,7 @@ def settle_options(route: Route, values: dict[str, Any]) -> None:
     if chosen:
         if chosen not in route.formats:
             raise InvalidRequest(f"format: {chosen!r} is not supported here; {', '.join(route.formats)} are")
-        formats = {FORMATS[chosen]}
+        formats = {SYNONYMS.get(chosen, chosen)}
     if len(formats) > 1:
         raise InvalidRequest(f"options: {' and '.join(sorted(formats))} exclude each other; give one")
     if options:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from tsunagu.broker.api.call import Answer, Call
 from tsunagu.broker.api.services import Services
@@ -19,6 +20,8 @@ class Route:
     params.py; `options` and `formats` are the words that the parameters `options` and `format` may hold.
     `takes` names the schema of the request body, `gives` that of the answer (openapi.py), None if there is none.
     `produces` lists the media types that the Accept header chooses from; empty: the Accept header does not matter.
+    `tenant` says what becomes of a tenant that does not exist: "known" refuses it, "new" is an operation that brings it
+    into being (5.5.10), "any" does not look.
     `needs_id` makes a request whose path ends where the id should follow BadRequestData instead of 405.
     """
 
@@ -35,6 +38,7 @@ class Route:
     gives: str | None = None
     produces: tuple[str, ...] = ()
     statuses: tuple[int, ...] = (200,)
+    tenant: Literal["known", "new", "any"] = "known"
     needs_id: bool = False
     allowed: frozenset[str] = field(init=False)
     words: tuple[str, ...] = field(init=False)

@@ -16,6 +16,7 @@ from tsunagu.broker.api.handlers import (
     query,
     source_identity,
     subscriptions,
+    unsupported,
 )
 from tsunagu.broker.api.negotiation import DOCUMENTS, ENTITIES
 from tsunagu.broker.api.route import Route
@@ -38,12 +39,25 @@ QUERY = (*MATCH, *PROJECT, *LINKED, *MAPPED, *ORDER, *PAGE, "expandValues", "jso
 PURGE = (*MATCH, "attrs", "drop", "expandValues", "geometryProperty", "jsonKeys", "keep", "local")
 QUERY_BY_BODY = (*PAGE, "geometryProperty", "lang", "local")
 
+TEMPORAL = ("endTimeAt", "lastN", "timeAt", "timeproperty", "timerel")
+AGGREGATED = ("aggrMethods", "aggrPeriodDuration")
+TEMPORAL_FORMATS = ("temporalValues", "aggregatedValues")
+RETRIEVE_TEMPORAL = ("attrs", "datasetId", "lang", "omit", "pick", *TEMPORAL, *AGGREGATED, *MAPPED, *SELECT)
+QUERY_TEMPORAL = (
+    *MATCH, "attrs", "datasetId", "lang", "omit", "pick", *TEMPORAL, *AGGREGATED, *MAPPED, *PAGE, "expandValues",
+    "jsonKeys", "local", "splitEntities",
+)  # fmt: skip
+REGISTRATIONS = (*MATCH, "attrs", "geometryProperty", "lang", "omit", "pick", *TEMPORAL, *PAGE)
+
 ENTITY = "/entities/{entityId}"
 ATTRIBUTES = "/entities/{entityId}/attrs"
 ATTRIBUTE = "/entities/{entityId}/attrs/{attrId}"
 SUBSCRIPTION = "/subscriptions/{subscriptionId}"
 CONTEXT = "/jsonldContexts/{contextId}"
 ENTITY_MAP = "/entityMaps/{entityMapId}"
+INSTANCE = "/entities/{entityId}/attrs/{attrId}/{instanceId}"
+REGISTRATION = "/csourceRegistrations/{registrationId}"
+REGISTRATION_SUBSCRIPTION = "/csourceSubscriptions/{subscriptionId}"
 
 ROUTES: tuple[Route, ...] = (
     # --- entities -----------------------------------------------------------------------------------------------
@@ -59,7 +73,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "POST", "/entities", entities.create_entity, "5.6.1, 6.4.3.1", "createEntity", "Create an entity",
-        parameters=LOCAL, takes="Entity", statuses=(201,),
+        parameters=LOCAL, takes="Entity", statuses=(201,), tenant="new",
     ),
     Route(
         "DELETE", "/entities", entities.purge_entities, "5.6.21, 6.4.3.3", "purgeEntities",
@@ -103,12 +117,12 @@ ROUTES: tuple[Route, ...] = (
     # --- several entities at once -------------------------------------------------------------------------------
     Route(
         "POST", "/entityOperations/create", batch.create, "5.6.7, 6.14.3.1", "createBatch", "Create entities",
-        parameters=LOCAL, takes="Entity[]", gives="Ids", statuses=(201, 207),
+        parameters=LOCAL, takes="Entity[]", gives="Ids", statuses=(201, 207), tenant="new",
     ),
     Route(
         "POST", "/entityOperations/upsert", batch.upsert, "5.6.8, 6.15.3.1", "upsertBatch",
         "Create entities, or replace or update those that are there", parameters=LOCAL, options=("replace", "update"),
-        takes="Entity[]", gives="Ids", statuses=(201, 204, 207),
+        takes="Entity[]", gives="Ids", statuses=(201, 204, 207), tenant="new",
     ),
     Route(
         "POST", "/entityOperations/update", batch.update, "5.6.9, 6.16.3.1", "updateBatch", "Update entities",
@@ -148,7 +162,7 @@ ROUTES: tuple[Route, ...] = (
     # --- subscriptions ------------------------------------------------------------------------------------------
     Route(
         "POST", "/subscriptions", subscriptions.create_subscription, "5.8.1, 6.10.3.1", "createSubscription",
-        "Create a subscription", takes="Subscription", statuses=(201,),
+        "Create a subscription", takes="Subscription", statuses=(201,), tenant="new",
     ),
     Route(
         "GET", "/subscriptions", subscriptions.query_subscriptions, "5.8.4, 6.10.3.2", "querySubscriptions",
@@ -169,19 +183,20 @@ ROUTES: tuple[Route, ...] = (
     # --- @contexts ----------------------------------------------------------------------------------------------
     Route(
         "POST", "/jsonldContexts", contexts.add_context, "5.13.2, 6.29.3.1", "addContext", "Store an @context",
-        takes="LocalContext", statuses=(201,),
+        takes="LocalContext", statuses=(201,), tenant="any",
     ),
     Route(
         "GET", "/jsonldContexts", contexts.list_contexts, "5.13.3, 6.29.3.2", "listContexts",
         "List the stored @contexts", parameters=("details", "kind"), gives="ContextList", produces=DOCUMENTS,
+        tenant="any",
     ),
     Route(
         "GET", CONTEXT, contexts.serve_context, "5.13.4, 6.30.3.1", "serveContext", "Serve an @context",
-        parameters=("details",), gives="LocalContext", produces=DOCUMENTS,
+        parameters=("details",), gives="LocalContext", produces=DOCUMENTS, tenant="any",
     ),
     Route(
         "DELETE", CONTEXT, contexts.delete_context, "5.13.5, 6.30.3.2", "deleteContext",
-        "Delete an @context, or fetch it anew", parameters=("reload",), statuses=(204,),
+        "Delete an @context, or fetch it anew", parameters=("reload",), statuses=(204,), tenant="any",
     ),
     # --- entity maps --------------------------------------------------------------------------------------------
     Route(
@@ -210,6 +225,42 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "GET", "/info/sourceIdentity", source_identity.retrieve_source_identity, "5.15.1, 6.33.3.1",
         "retrieveContextSourceIdentity", "Retrieve the identity of this broker", gives="ContextSourceIdentity",
-        produces=DOCUMENTS,
+        produces=DOCUMENTS, tenant="any",
+    ),
+    # --- not offered yet: temporal evolutions, registrations ----------------------------------------------------
+    *(
+        Route(
+            method, path, unsupported.refuse, clause, operation, "Not offered yet", parameters=parameters,
+            options=SYSTEM if method == "GET" or takes == "Query" else (), formats=formats, takes=takes,
+            produces=DOCUMENTS if method == "GET" or takes == "Query" else (), statuses=(422,),
+        )
+        for method, path, clause, operation, parameters, formats, takes in (
+            ("POST", "/temporal/entities", "5.6.11", "upsertTemporal", LOCAL, (), "Entity"),
+            ("GET", "/temporal/entities", "5.7.4", "queryTemporal", QUERY_TEMPORAL, TEMPORAL_FORMATS, None),
+            ("GET", f"/temporal{ENTITY}", "5.7.3", "retrieveTemporal", RETRIEVE_TEMPORAL, TEMPORAL_FORMATS, None),
+            ("DELETE", f"/temporal{ENTITY}", "5.6.16", "deleteTemporal", LOCAL, (), None),
+            ("POST", f"/temporal{ATTRIBUTES}", "5.6.12", "appendAttrsTemporal", LOCAL, (), "EntityFragment"),
+            ("DELETE", f"/temporal{ATTRIBUTE}", "5.6.13", "deleteAttrsTemporal",
+             ("datasetId", "deleteAll", *LOCAL), (), None),
+            ("PATCH", f"/temporal{INSTANCE}", "5.6.14", "updateAttrInstanceTemporal", LOCAL, (), "AttributeFragment"),
+            ("DELETE", f"/temporal{INSTANCE}", "5.6.15", "deleteAttrInstanceTemporal", LOCAL, (), None),
+            ("POST", "/temporal/entityOperations/query", "5.7.4", "queryTemporalByBody",
+             QUERY_BY_BODY, TEMPORAL_FORMATS, "Query"),
+            ("GET", "/temporal/entityMaps", "5.14.5", "createTemporalEntityMap",
+             QUERY_TEMPORAL, TEMPORAL_FORMATS, None),
+            ("POST", "/temporal/entityMaps", "5.14.5", "createTemporalEntityMapByBody",
+             QUERY_BY_BODY, TEMPORAL_FORMATS, "Query"),
+            ("POST", "/csourceRegistrations", "5.9.2", "createRegistration", (), (), "Registration"),
+            ("GET", "/csourceRegistrations", "5.10.2", "queryRegistrations", REGISTRATIONS, (), None),
+            ("GET", REGISTRATION, "5.10.1", "retrieveRegistration", (), (), None),
+            ("PATCH", REGISTRATION, "5.9.3", "updateRegistration", (), (), "Registration"),
+            ("DELETE", REGISTRATION, "5.9.4", "deleteRegistration", (), (), None),
+            ("POST", "/csourceSubscriptions", "5.11.2", "createRegistrationSubscription", (), (), "Subscription"),
+            ("GET", "/csourceSubscriptions", "5.11.5", "queryRegistrationSubscriptions", PAGE, (), None),
+            ("GET", REGISTRATION_SUBSCRIPTION, "5.11.4", "retrieveRegistrationSubscription", (), (), None),
+            ("PATCH", REGISTRATION_SUBSCRIPTION, "5.11.3", "updateRegistrationSubscription",
+             (), (), "SubscriptionFragment"),
+            ("DELETE", REGISTRATION_SUBSCRIPTION, "5.11.6", "deleteRegistrationSubscription", (), (), None),
+        )
     ),
 )  # fmt: skip

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from tsunagu.broker.settings import Settings
 
     Ping = Callable[[], Awaitable[None]]
+    TenantExists = Callable[[str], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The operations behind the API.
+    """The operations behind the API. `tenant_exists` tells whether there is a tenant of a name.
 
     `pings` has for each part that the broker needs an awaitable that raises when the part does not answer; readiness
     is a loop over them. `started` is the start of the process, seconds since the epoch.
@@ -39,6 +40,7 @@ class Services:
     resolver: ContextResolver
     contexts: Contexts
     entity_maps: EntityMaps
+    tenant_exists: TenantExists
     pings: Mapping[str, Ping] = field(default_factory=dict)
     traffic: Traffic = field(default_factory=Traffic)
     started: float = field(default_factory=time)

@@ -57,7 +57,7 @@ ROUTES = (
     Route("GET", "/things", echo, "-", "queryThings", "-",
           ("type", "id", "limit", "count", "local", "entityMapLifetime"), options=("sysAttrs",),
           formats=("normalized", "concise", "simplified", "keyValues"), produces=ENTITIES),
-    Route("POST", "/things", echo_object, "-", "createThing", "-"),
+    Route("POST", "/things", echo_object, "-", "createThing", "-", tenant="new"),
     Route("DELETE", "/things", nothing, "-", "purgeThings", "-"),
     Route("GET", "/things/{thingId}", echo, "-", "retrieveThing", "-", produces=DOCUMENTS),
     Route("PATCH", "/things/{thingId}", echo_object, "-", "mergeThing", "-", needs_id=True),
@@ -75,11 +75,16 @@ class Resolver:
         return Context(source, url=source if isinstance(source, str) else None)
 
 
+async def known_tenant(name: str) -> bool:
+    return name != "nobody"
+
+
 def echo_client(**settings: Any) -> httpx.AsyncClient:
     services: Any = SimpleNamespace(
         settings=Settings(**settings),  # type: ignore[call-arg]
         traffic=Traffic(),
         resolver=Resolver(),
         contexts=SimpleNamespace(hit=lambda _: None),
+        tenant_exists=known_tenant,
     )
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=Api(services, ROUTES)), base_url=BASE)

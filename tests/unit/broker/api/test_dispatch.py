@@ -201,6 +201,21 @@ async def test_a_malformed_tenant_is_refused(client: httpx.AsyncClient, headers:
     assert (response.status_code, response.json()["type"]) == (400, ERRORS + "BadRequestData")
 
 
+async def test_an_unknown_tenant_is_refused_unless_the_operation_makes_it(client: httpx.AsyncClient) -> None:
+    """A tenant that does not exist gives NonexistentTenant, except for operations that bring it into being."""
+    headers = {"NGSILD-Tenant": "nobody"}
+    refused = await client.get("/things", headers=headers)
+    assert (refused.status_code, refused.json()["type"]) == (404, ERRORS + "NonexistentTenant")
+    assert (await client.post("/things", json={}, headers=headers)).status_code == 200
+    async with echo_client(auto_tenants=False) as strict:
+        assert (await strict.post("/things", json={}, headers=headers)).status_code == 404
+
+
+async def test_a_path_of_another_api_is_not_found(client: httpx.AsyncClient) -> None:
+    """Another version in the path is no resource of this API."""
+    assert (await client.get("http://broker/ngsi-ld/v2/things")).status_code == 404
+
+
 async def test_no_content_has_no_length(client: httpx.AsyncClient) -> None:
     """A 204 carries no Content-Length (6.3.6)."""
     response = await client.delete("/things")

@@ -62,7 +62,6 @@ async def list_attributes(call: Call, services: Services) -> Answer:
 async def retrieve_attribute(call: Call, services: Services) -> Answer:
     """Return one attribute with the types that have it, its kinds and its number (5.7.10)."""
     context = await context_of(call, services)
-    context.attribute(call.path[0])  # raises BadRequestData if it cannot name an attribute
     information = await services.discovery.attribute_information(call.tenant, context.expand_term(call.path[0]))
     document = attribute(information, context)
     document["attributeCount"] = information.instances
