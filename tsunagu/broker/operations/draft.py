@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.changes import Deed, Document, Touch
 from tsunagu.broker.storage.writes import Outcome
-from tsunagu.schemas.entity import NULL, Instance, instances
+from tsunagu.schemas.entity import LOCATION, NULL, Instance, instances
+from tsunagu.schemas.geo_cover import cover
 from tsunagu.schemas.system_times import system_times
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class Draft:
             "modified": self.now,
             "v": before["v"],
         }
-        set_due(after)
+        complete(after, before)
         return Outcome(after, tuple(self.touched), answer)
 
     def _slots(self, name: str) -> Slots:
@@ -135,8 +136,18 @@ class Draft:
             self.times[name] = [pair[1] for _, pair in ordered]
 
 
-def set_due(document: Document) -> None:
-    """Set the member "due", the earliest expiry of the entity and its attribute instances, if any expires."""
+def complete(document: Document, before: Document | None = None) -> None:
+    """Set the members that follow from the others: "due", the earliest expiry, and "geo", the shape for the index."""
+    location = document["attrs"].get(LOCATION)
+    if location is not None and before is not None and before["attrs"].get(LOCATION) is location:
+        if "geo" in before:
+            document["geo"] = before["geo"]
+    elif location is not None:
+        shapes = [cover(one["value"]) for one in instances(location) if one["type"] == "GeoProperty"]
+        if len(shapes) == 1:
+            document["geo"] = shapes[0]
+        elif shapes:
+            document["geo"] = [part for shape in shapes for part in (shape if isinstance(shape, list) else [shape])]
     due = [document["expires"]] if "expires" in document else []
     for times in document["sys"].values():
         due.extend(one["e"] for one in instances(times) if "e" in one)

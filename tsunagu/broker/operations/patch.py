@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.changes import Document, Touch
 from tsunagu.broker.errors import AlreadyExists, BadRequestData, PreconditionFailed, ResourceNotFound
-from tsunagu.broker.operations.draft import Draft, expired, set_due
+from tsunagu.broker.operations.draft import Draft, complete, expired
 from tsunagu.broker.operations.merging import is_deletion, merged_instance
 from tsunagu.broker.storage.writes import Outcome
 from tsunagu.schemas.entity import NULL, Expanded, Instance, instances, iri_of
@@ -54,7 +54,7 @@ def fresh(entity: Expanded, now: int, created: int) -> Document:
     if "expires" in entity:
         document["expires"] = entity["expires"]
     document |= {"attrs": attrs, "sys": times, "created": created, "modified": now, "v": 0}
-    set_due(document)
+    complete(document)
     return document
 
 

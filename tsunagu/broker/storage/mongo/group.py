@@ -151,7 +151,7 @@ def _update(old: Document, new: Document, names: set[str]) -> Document:
         elif name in old["attrs"]:
             gone["attrs." + name] = ""
             gone["sys." + name] = ""
-    for member in ("type", "scope", "expires", "due"):
+    for member in ("type", "scope", "expires", "due", "geo"):
         if member in new:
             if new[member] != old.get(member):
                 values[member] = new[member]

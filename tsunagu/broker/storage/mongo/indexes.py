@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from pymongo import ASCENDING, GEOSPHERE, IndexModel
 
-from tsunagu.schemas.entity import LOCATION
-
 if TYPE_CHECKING:
     from pymongo.asynchronous.database import AsyncDatabase
 
@@ -24,7 +22,7 @@ INDEXES: dict[str, tuple[IndexModel, ...]] = {
         IndexModel([("scope", ASCENDING)], name="scope", sparse=True),
         IndexModel([("modified", ASCENDING)], name="modifiedAt"),
         IndexModel([("due", ASCENDING)], name="due", sparse=True),
-        IndexModel([(f"attrs.{LOCATION}.value", GEOSPHERE)], name="location"),
+        IndexModel([("geo", GEOSPHERE)], name="location"),
     ),
     CHANGES: (
         IndexModel([("e", ASCENDING), ("v", ASCENDING)], name="entity"),

@@ -20,7 +20,7 @@ from typing import Any
 from tsunagu.broker.changes import Change, Document, Touch
 
 Record = dict[str, Any]
-OTHERS = ("type", "scope", "expires", "due", "created", "modified", "v")
+OTHERS = ("type", "scope", "expires", "due", "geo", "created", "modified", "v")
 
 
 def parts(document: Document | None, names: set[str] | None, members: tuple[str, ...]) -> Document | None:

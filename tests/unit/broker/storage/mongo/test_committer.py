@@ -14,7 +14,6 @@ from tsunagu.broker.settings import Settings
 from tsunagu.broker.storage.mongo.client import Databases, database_name
 from tsunagu.broker.storage.mongo.committer import Committer
 from tsunagu.broker.storage.writes import DUPLICATE, Outcome, Write
-from tsunagu.schemas.entity import LOCATION
 
 NAME = "https://example．org/level"
 
@@ -96,7 +95,7 @@ async def test_a_document_that_mongodb_refuses_fails_alone(store: Store) -> None
     def crossed(before: dict[str, Any] | None, now: int) -> Outcome:
         after = document("urn:crossed", 1, now)
         ring = [[0, 0], [2, 2], [2, 0], [0, 2], [0, 0]]
-        after["attrs"][LOCATION] = {"type": "GeoProperty", "value": {"type": "Polygon", "coordinates": [ring]}}
+        after["geo"] = {"type": "Polygon", "coordinates": [ring]}
         return Outcome(after)
 
     writes = [

@@ -1,0 +1,47 @@
+"""The shape that stands for a geometry in the geographic index."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from shapely.geometry import shape
+
+from tsunagu.schemas.geo_cover import cover
+
+LONGITUDES = st.floats(-180, 180, allow_nan=False)
+LATITUDES = st.floats(-89, 89, allow_nan=False)
+POSITIONS = st.tuples(LONGITUDES, LATITUDES).map(list)
+
+
+def test_a_point_is_its_own_cover_without_its_height() -> None:
+    """The index gets a point as it is, in two dimensions."""
+    found = cover({"type": "Point", "coordinates": [134.8, 34.7, 12.5]})
+    assert found == {"type": "Point", "coordinates": [134.8, 34.7]}
+
+
+@given(st.lists(POSITIONS, min_size=2, max_size=5))
+def test_a_cover_contains_the_geometry(positions: list[Any]) -> None:
+    """Whatever the line, crossed or around the world, its cover contains it, in polygons of at most 30 degrees."""
+    line = {"type": "LineString", "coordinates": positions}
+    covered = cover(line)
+    tiles = covered if isinstance(covered, list) else [covered]
+    union = shape(tiles[0])
+    for tile in tiles:
+        west, south, east, north = shape(tile).bounds
+        assert east - west <= 30.001
+        assert north - south <= 30.001
+        union = union.union(shape(tile))
+    assert union.buffer(1e-9).contains(shape(line))
+
+
+def test_a_collection_is_covered_whole() -> None:
+    """The parts of a GeometryCollection count together."""
+    collection = {
+        "type": "GeometryCollection",
+        "geometries": [{"type": "Point", "coordinates": [1, 2]}, {"type": "Point", "coordinates": [3, 4]}],
+    }
+    assert json.dumps(cover(collection)).count("Polygon") == 1
+    assert shape(cover(collection)).bounds == (0.998, 1.998, 3.002, 4.002)
