@@ -25,6 +25,9 @@ FALSE = frozenset(("false", "0", "off", "no"))
 
 def number(value: Any) -> int | float:
     """Return a finite number, also from text. Raises BadMeasure."""
+    kind = type(value)
+    if kind is int or (kind is float and math.isfinite(value)):
+        return value  # type: ignore[no-any-return]
     if isinstance(value, str):
         try:
             value = int(value) if value.strip().lstrip("+-").isdigit() else float(value)

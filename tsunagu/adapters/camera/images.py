@@ -18,7 +18,7 @@ SIGNATURES = (
 SHORTEST = 64
 DEEPEST = 20
 BASE64 = re.compile(r"(?:/9j/|iVBORw0KGgo|R0lGOD[dl]h|UklGR|AAAA.{4}ftyp)")
-BASE64_TEXT = re.compile(r"[A-Za-z0-9+/_\-\s]{2000,}={0,2}")
+BASE64_TEXT = re.compile(r"[A-Za-z0-9+/_\-\r\n]{2000,}={0,2}")
 
 
 def is_image(body: bytes) -> bool:
