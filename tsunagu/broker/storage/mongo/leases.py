@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from tsunagu.broker.storage.leases import Home
@@ -85,16 +86,19 @@ class MongoLeases:
 
     async def hold(self, role: str, writer: str, seconds: float) -> bool:
         """Get or keep a role that only one writer at a time may have; tell whether this one has it."""
+        free = {"$or": [{"$eq": ["$writer", {"$literal": writer}]}, {"$lt": ["$until", "$$NOW"]}]}  # absent: less
+        taken = {
+            "writer": {"$cond": [free, {"$literal": writer}, "$writer"]},
+            "until": {"$cond": [free, _in(seconds), "$until"]},
+        }
         with translated():
             try:
-                await self._roles.update_one(
-                    {"_id": role, "$or": [{"writer": writer}, OVERDUE]},
-                    [{"$set": {"writer": {"$literal": writer}, "until": _in(seconds)}}],
-                    upsert=True,
+                row = await self._roles.find_one_and_update(
+                    {"_id": role}, [{"$set": taken}], upsert=True, return_document=ReturnDocument.AFTER
                 )
-            except DuplicateKeyError:
+            except DuplicateKeyError:  # two made the row at once, and the other was first
                 return False
-        return True
+        return row is not None and row["writer"] == writer
 
     async def release(self, role: str, writer: str) -> None:
         """Give a role up."""
