@@ -25,10 +25,11 @@ from tsunagu.subscriptions.queue import EndpointQueue, Hooks
 from tsunagu.subscriptions.recovery import Recovery
 from tsunagu.subscriptions.store import SubscriptionStore
 from tsunagu.subscriptions.throttle import Throttles
+from tsunagu.subscriptions.timers import Timers
 from tsunagu.subscriptions.watermark import Mark, Marks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from tsunagu.broker.changes import Change, ChangeLog
     from tsunagu.broker.jsonld.resolver import ContextResolver
@@ -86,7 +87,7 @@ class Dispatcher:
         self.recovery: Recovery | None = None
         if leases is not None:
             self.recovery = Recovery(self, changes, leases, parked, catalogue, seconds=policy.lease)
-        self.observers: list[Callable[[Subscription | None, Subscription | None], None]] = []
+        self.timers = Timers(self, entities, leases, seconds=policy.lease)
 
     async def start(self) -> None:
         """Read the subscriptions, dispatch what dead processes left, and be ready for changes. Raises Unavailable."""
@@ -95,6 +96,7 @@ class Dispatcher:
         self.bookkeeper.start()
         if self.recovery is not None:
             await self.recovery.start()
+        await self.timers.start()
 
     # --- changes in -------------------------------------------------------------------------------------------------
 
@@ -148,6 +150,10 @@ class Dispatcher:
         else:
             self._enqueue(job)
 
+    def number(self) -> int:
+        """Return the next number by which jobs are ordered."""
+        return self._numbers.next()
+
     def expect_parked(self, tenant: str, subscriptions: Iterable[str]) -> None:
         """Say that this process now owns parked notifications of these subscriptions."""
         keys = [(tenant, subscription) for subscription in subscriptions]
@@ -176,7 +182,8 @@ class Dispatcher:
             self._park(job)
             return
         queue = self._queue(subscription)
-        if not subscription.active or queue.full or queue.exhausted:
+        probe = job.fleeting and not queue.resting and not queue.size
+        if not subscription.active or queue.full or (queue.exhausted and not probe):
             self._park(job)
         else:
             queue.add(job)
@@ -284,8 +291,7 @@ class Dispatcher:
                 self._move(jobs, new)
             if queue is not None and not queue.size and not queue.failing and queue not in self._loads:
                 self._queues.pop((old.tenant, old.endpoint.uri), None)
-        for observer in self.observers:
-            observer(old, new)
+        self.timers.changed(old, new)
 
     def _move(self, jobs: list[Job], new: Subscription) -> None:
         jobs.sort(key=lambda job: job.seq)
@@ -312,6 +318,7 @@ class Dispatcher:
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
+        await self.timers.close()
         while any(queue.size and not queue.failing for queue in self._queues.values()) and loop.time() < end:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         self._stopping = True
@@ -332,6 +339,7 @@ class Dispatcher:
     async def stop(self) -> None:
         """Close everything. What is in memory is lost to this process; the log and the parking have it."""
         self._stopping = True
+        await self.timers.close()
         if self.recovery is not None:
             await self.recovery.close()
         for queue in self._queues.values():

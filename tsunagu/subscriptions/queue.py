@@ -128,8 +128,8 @@ class EndpointQueue:
             lane.jobs.append(job)
             self._make_ready(key, lane)
             self.size += 1
-        elif job.subscription.coalesce and len(lane.jobs) > 1:
-            lane.jobs.pop().settle()
+        elif (job.subscription.coalesce or job.fleeting) and len(lane.jobs) > 1:
+            self._hooks.delivered([lane.jobs.pop()])  # superseded
             lane.jobs.append(job)
         else:
             lane.jobs.append(job)

@@ -15,16 +15,26 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 
-@pytest.fixture
-def prefix(mongo_uri: str) -> Iterator[str]:
-    """Give a database prefix of its own; its databases are dropped in the end."""
+@pytest.fixture(scope="session")
+def databases_prefix(mongo_uri: str) -> Iterator[str]:
+    """Give the prefix of the databases of these tests, which are dropped in the end."""
     name = f"sub{secrets.token_hex(4)}"
     yield name
-    client: MongoClient[dict[str, Any]] = MongoClient(mongo_uri)
-    for database in client.list_database_names():
-        if database.startswith(name):
-            client.drop_database(database)
-    client.close()
+    with MongoClient[dict[str, Any]](mongo_uri) as client:
+        for database in client.list_database_names():
+            if database.startswith(name):
+                client.drop_database(database)
+
+
+@pytest.fixture
+def prefix(mongo_uri: str, databases_prefix: str) -> str:
+    """Give the prefix of databases in which there are no documents: emptied, which is faster than making new ones."""
+    with MongoClient[dict[str, Any]](mongo_uri) as client:
+        for database in client.list_database_names():
+            if database.startswith(databases_prefix):
+                for collection in client[database].list_collection_names():
+                    client[database][collection].delete_many({})
+    return databases_prefix
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.unit.subscriptions.rig import SWIFT, value
@@ -128,7 +129,7 @@ async def test_a_later_subscription_gets_no_older_changes(rigs: Start, receiver:
 def test_a_killed_process_is_known_dead() -> None:
     """A process of this machine that is gone is known to be dead, a running one is not."""
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    started = int(open(f"/proc/{child.pid}/stat").read().rpartition(")")[2].split()[19])
+    started = int(Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[19])
     home = Home(MACHINE, child.pid, started)
     assert not known_dead(home)
     child.kill()

@@ -39,22 +39,29 @@ def parse_types(text: object, context: Terms, *, parameter: str = "type") -> Typ
     scanner = Scanner(text, parameter)
     if scanner.text == "*":
         return None
-    alternatives = [_alternative(scanner, context)]
+    alternatives = _alternatives(scanner, context)
     while scanner.take_one(OR):
-        alternatives.append(_alternative(scanner, context))
+        alternatives += _alternatives(scanner, context)
     if not scanner.done():
         scanner.fail("'|', ',' or the end")
     return TypeSelection(tuple(dict.fromkeys(alternatives)))
 
 
-def _alternative(scanner: Scanner, context: Terms) -> tuple[str, ...]:
+def _alternatives(scanner: Scanner, context: Terms) -> list[tuple[str, ...]]:
+    """Return one conjunction, or those of `(A|B)`, which is not in the grammar, yet in use (test 046_16)."""
     grouped = scanner.take("(")
     found = [_type(scanner, context)]
+    if grouped and scanner.take_one(OR):
+        found.append(_type(scanner, context))
+        while scanner.take_one(OR):
+            found.append(_type(scanner, context))
+        scanner.expect(")")
+        return [(one,) for one in found]
     while scanner.take(";"):
         found.append(_type(scanner, context))
     if grouped:
         scanner.expect(")")
-    return tuple(dict.fromkeys(found))
+    return [tuple(dict.fromkeys(found))]
 
 
 def _type(scanner: Scanner, context: Terms) -> str:
