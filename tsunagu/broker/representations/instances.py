@@ -10,7 +10,7 @@ from tsunagu.schemas.kinds import BY_MEMBER, KINDS, MEMBERS
 from tsunagu.schemas.times import format_ms
 
 if TYPE_CHECKING:
-    from tsunagu.broker.jsonld.context import Context
+    from tsunagu.broker.representations.names import Names
 
 # An instance with no other members than these is shown as it is stored.
 AS_STORED = frozenset(
@@ -34,7 +34,7 @@ _SHADOWS = frozenset(BY_MEMBER) | {"type", "@type"}
 
 
 def write_attribute(
-    value: Any, times: Any, context: Context, *, sys_attrs: bool = False, concise: bool = False, lang: str | None = None
+    value: Any, times: Any, context: Names, *, sys_attrs: bool = False, concise: bool = False, lang: str | None = None
 ) -> Any:
     """Return how a stored attribute is shown: one instance, or a list of several.
 
@@ -50,7 +50,7 @@ def write_attribute(
 
 
 def _write_instance(
-    instance: dict[str, Any], times: Any, context: Context, sys_attrs: bool, concise: bool, lang: str | None
+    instance: dict[str, Any], times: Any, context: Names, sys_attrs: bool, concise: bool, lang: str | None
 ) -> dict[str, Any]:
     if lang is not None and "languageMap" in instance:
         instance = in_language(instance, lang)
@@ -64,7 +64,7 @@ def _write_instance(
 
 
 def _written(
-    instance: dict[str, Any], times: Any, context: Context, sys_attrs: bool, concise: bool, lang: str | None
+    instance: dict[str, Any], times: Any, context: Names, sys_attrs: bool, concise: bool, lang: str | None
 ) -> dict[str, Any]:
     shown: dict[str, Any] = {}
     names = context.names

@@ -14,7 +14,7 @@ from tsunagu.schemas.geo import is_geometry
 from tsunagu.schemas.times import format_ms
 
 if TYPE_CHECKING:
-    from tsunagu.broker.jsonld.context import Context
+    from tsunagu.broker.representations.names import Names
 
 # What pick or omit name: stored attribute names and the plain keys id, type, scope, createdAt, modifiedAt, expiresAt;
 # under the name of a relationship, the projection of the entities that it links to, None for all of them.
@@ -47,7 +47,7 @@ class View:
         object.__setattr__(self, "_plain", not asked and all(part is None for part in narrowed))
 
     def render(
-        self, document: Document, context: Context, *, linked: Linked | None = None, levels: int = 0
+        self, document: Document, context: Names, *, linked: Linked | None = None, levels: int = 0
     ) -> dict[str, Any]:
         """Return the entity as a JSON object, names compacted, without @context. The document is not altered.
 
@@ -59,7 +59,7 @@ class View:
         return self._render(document, context, linked or {}, levels, (document["_id"],))
 
     def render_flat(
-        self, documents: Sequence[Document], context: Context, *, linked: Linked, levels: int
+        self, documents: Sequence[Document], context: Names, *, linked: Linked, levels: int
     ) -> list[dict[str, Any]]:
         """Return the entities and, after them, those that their relationships lead to, `levels` deep (4.5.23.3).
 
@@ -78,7 +78,7 @@ class View:
         return list(shown.values())
 
     def _render(
-        self, document: Document, context: Context, linked: Linked, levels: int, chain: tuple[str, ...]
+        self, document: Document, context: Names, linked: Linked, levels: int, chain: tuple[str, ...]
     ) -> dict[str, Any]:
         body: dict[str, Any] = {}
         for name, value, times in self._selected(document):
@@ -89,13 +89,13 @@ class View:
         head = self._head(document, context)
         return self._feature(document, head, body) if self.geojson else head | body
 
-    def _attribute(self, value: Any, times: Any, context: Context) -> Any:
+    def _attribute(self, value: Any, times: Any, context: Names) -> Any:
         if self.format == "simplified":
             return simplify_attribute(value, context, lang=self.lang)
         concise = self.format == "concise"
         return write_attribute(value, times, context, sys_attrs=self.sys_attrs, concise=concise, lang=self.lang)
 
-    def _head(self, document: Document, context: Context) -> dict[str, Any]:
+    def _head(self, document: Document, context: Names) -> dict[str, Any]:
         """Return the members of the entity that are no attributes."""
         head = {"id": document["_id"], "type": _types(document["type"], context)}
         if "scope" in document:
@@ -127,7 +127,7 @@ class View:
                     yield name, kept, moments
 
     def _joined(
-        self, shown: Any, value: Any, name: str, context: Context, linked: Linked, levels: int, chain: tuple[str, ...]
+        self, shown: Any, value: Any, name: str, context: Names, linked: Linked, levels: int, chain: tuple[str, ...]
     ) -> Any:
         """Return a shown attribute with the entities inline that it leads to, if it is a relationship."""
         found = [uri for uri in targets(value) if uri in linked and uri not in chain]
@@ -170,7 +170,7 @@ def geojson_collection(features: list[dict[str, Any]]) -> dict[str, Any]:
     return {"type": "FeatureCollection", "features": features}
 
 
-def _normalized(document: Document, context: Context) -> dict[str, Any]:
+def _normalized(document: Document, context: Names) -> dict[str, Any]:
     """Return the default view; what needs no rewriting is shown as it is stored."""
     types = document["type"]
     shown: dict[str, Any] = {
@@ -188,7 +188,7 @@ def _normalized(document: Document, context: Context) -> dict[str, Any]:
     return shown
 
 
-def _types(types: list[str], context: Context) -> str | list[str]:
+def _types(types: list[str], context: Names) -> str | list[str]:
     return context.names[types[0]] if len(types) == 1 else [context.names[iri] for iri in types]
 
 

@@ -344,7 +344,7 @@ def test_simplified_attributes_are_values_without_type(given, stored):
 @pytest.mark.parametrize("given", [{"dataset": {}}, {"dataset": {"no uri": 1}}, None, {"a": None}])
 def test_a_wrong_simplified_attribute_is_refused(given):
     """Simplified values are checked as well."""
-    with pytest.raises(BadRequestData, match="^probe: "):
+    with pytest.raises(BadRequestData, match=r"^probe: "):
         merged(given, simplified=True)
 
 

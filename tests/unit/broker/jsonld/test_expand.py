@@ -68,14 +68,14 @@ def test_a_body_that_is_no_object_is_refused(body):
 @pytest.mark.parametrize("value", ["invalidUri", "", 5, None, ["urn:a:1"], "urn:a b", NULL])
 def test_a_wrong_id_is_refused(value):
     """5.2.4: the id is a valid URI, and not the NGSI-LD Null."""
-    with pytest.raises(BadRequestData, match="^id: "):
+    with pytest.raises(BadRequestData, match=r"^id: "):
         expand_entity({"id": value, "type": "Vehicle"}, CORE)
 
 
 @pytest.mark.parametrize("value", ["", "9Vehicle", "a b", 5, None, [], ["Vehicle", 5], [["Vehicle"]], {"a": 1}])
 def test_a_wrong_type_is_refused(value):
     """4.6.2: a type is a name or a URI, or an array of these."""
-    with pytest.raises(BadRequestData, match="^type: "):
+    with pytest.raises(BadRequestData, match=r"^type: "):
         expand_entity({"id": ID, "type": value}, CORE)
 
 
@@ -161,7 +161,7 @@ def test_a_fragment_needs_neither_id_nor_type():
 
 def test_a_fragment_with_a_wrong_id_is_refused():
     """What is given is checked."""
-    with pytest.raises(BadRequestData, match="^id: "):
+    with pytest.raises(BadRequestData, match=r"^id: "):
         expand_fragment({"id": "nonsense"}, CITY)
 
 
@@ -175,5 +175,5 @@ def test_scope_and_expiry_can_be_removed(options):
 @pytest.mark.parametrize("options", [{"allow_null": True}, {"merge": True}])
 def test_a_type_cannot_be_removed(options):
     """4.16: there is no operation to remove a type; Null is no type."""
-    with pytest.raises(BadRequestData, match="^type: "):
+    with pytest.raises(BadRequestData, match=r"^type: "):
         expand_fragment({"type": NULL}, CITY, **options)

@@ -140,7 +140,7 @@ def test_a_proof_has_sealed_members():
 @pytest.mark.parametrize("members", [{"value": "text"}, {"entityTypeSealed": 42}, {"entityIdSealed": "no uri"}])
 def test_a_wrong_proof_is_refused(members):
     """4.5.2.2: its value is an object, the sealed members are names."""
-    with pytest.raises(BadRequestData, match="^ngsildproof"):
+    with pytest.raises(BadRequestData, match=r"^ngsildproof"):
         proof(**members)
 
 
