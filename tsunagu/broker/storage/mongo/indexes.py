@@ -22,7 +22,7 @@ INDEXES: dict[str, tuple[IndexModel, ...]] = {
         IndexModel([("scope", ASCENDING)], name="scope", sparse=True),
         IndexModel([("modified", ASCENDING)], name="modifiedAt"),
         IndexModel([("due", ASCENDING)], name="due", sparse=True),
-        IndexModel([("geo", GEOSPHERE)], name="location"),
+        IndexModel([("geo", GEOSPHERE)], name="geo"),
     ),
     CHANGES: (
         IndexModel([("e", ASCENDING), ("v", ASCENDING)], name="entity"),
