@@ -1,13 +1,15 @@
-"""Counters of the device doors; labels name formats and doors, never devices, topics or people."""
+"""Counters of the device doors, to be registered by app.py; labels never name devices, topics or people."""
 
 from __future__ import annotations
 
 from prometheus_client import Counter, Gauge
 
-MESSAGES = Counter("tsunagu_device_messages", "Device messages taken in", ("door", "format"))
+MESSAGES = Counter("tsunagu_device_messages", "Device messages taken in", ("format",))
 SET_ASIDE = Counter(
     "tsunagu_device_messages_set_aside", "Device messages put into the quarantine", ("format", "reason")
 )
-UPDATES = Counter("tsunagu_device_updates", "Entity updates committed for device messages", ("format",))
+UPDATES = Counter("tsunagu_device_updates", "Entity updates committed for device messages")
 WAITING = Gauge("tsunagu_device_messages_waiting", "Device messages taken in and not yet committed", ("door",))
 CONNECTED = Gauge("tsunagu_mqtt_connected", "1 while the MQTT door is connected")
+
+COLLECTORS = (MESSAGES, SET_ASIDE, UPDATES, WAITING, CONNECTED)

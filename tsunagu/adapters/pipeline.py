@@ -8,6 +8,7 @@ Messages go through in batches, so that one write to the sink serves all that ar
 from __future__ import annotations
 
 import asyncio
+from collections import Counter as TallyCounter
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from tsunagu.adapters.sink import Sink
 
 SWEEP_SECONDS = 5.0
+SET_ASIDE_AT_ONCE = 16
 LONGEST_ID = 256
 CAMERAS = frozenset(("Camera",))
 
@@ -63,13 +65,18 @@ class Item:
 
 @dataclass(slots=True)
 class Work:
-    """A message on its way; `error` once a step could not take it; `undo` takes back what reduce remembered."""
+    """A message on its way; `error` once a step could not take it; `undo` takes back what reduce remembered.
+
+    `written` and `set_aside` say what a commit has done already, should it be repeated.
+    """
 
     message: Message
     items: list[Item] = field(default_factory=list)
     tenant: str = ""
     error: DeviceError | None = None
     undo: list[Callable[[], None]] = field(default_factory=list)
+    written: bool = False
+    set_aside: bool = False
 
 
 class Pipeline:
@@ -106,10 +113,21 @@ class Pipeline:
     async def commit(self, work: Sequence[Work]) -> None:
         """Write all updates, tenant by tenant, in order of arrival; set aside what failed. Raises SinkUnavailable."""
         for tenant, updates, sources in by_tenant(work):
-            outcomes = await self.sink.write(tenant, updates)
+            try:
+                outcomes = await self.sink.write(tenant, updates)
+            except SinkUnavailable:
+                for update in updates:
+                    update.fresh = (
+                        False  # some may have been committed: from now on their receipts are to be looked for
+                    )
+                raise
+            metrics.UPDATES.inc(len(updates))
             for outcome, source in zip(outcomes, sources, strict=True):
+                source.written = True
                 if outcome.status == "refused" and source.error is None:
                     source.error = EntityRefused(outcome.reason)
+        for name, number in TallyCounter(one.message.format for one in work).items():
+            metrics.MESSAGES.labels(name).inc(number)
         await self._set_aside(work)
 
     async def _identify(self, work: Sequence[Work]) -> None:
@@ -230,11 +248,20 @@ class Pipeline:
                 log.warning("tags that left wait for the broker", reason=str(unavailable))
 
     async def _set_aside(self, work: Sequence[Work]) -> None:
-        for one in work:
-            if one.error is not None:
-                log.warning("message set aside", format=one.message.format, tenant=one.tenant, reason=one.error.name)
-                metrics.SET_ASIDE.labels(one.message.format, one.error.name).inc()
-                await self.quarantine.put(one.tenant, one.message, one.error)
+        """Put what failed into the quarantine, several at once. Raises SinkUnavailable."""
+        failed = [one for one in work if one.error is not None]
+        for start in range(0, len(failed), SET_ASIDE_AT_ONCE):
+            part = failed[start : start + SET_ASIDE_AT_ONCE]
+            await asyncio.gather(*(self._put(one) for one in part))
+            for one in part:
+                one.set_aside = True
+
+    async def _put(self, one: Work) -> None:
+        if one.error is None or one.set_aside:
+            return
+        await self.quarantine.put(one.tenant, one.message, one.error)
+        log.warning("message set aside", format=one.message.format, tenant=one.tenant, reason=one.error.name)
+        metrics.SET_ASIDE.labels(one.message.format, one.error.name).inc()
 
 
 def decode(work: Sequence[Work]) -> None:
@@ -334,10 +361,10 @@ def validate(work: Sequence[Work]) -> None:
 
 
 def by_tenant(work: Sequence[Work]) -> list[tuple[str, list[EntityUpdate], list[Work]]]:
-    """Return (tenant, updates, the work each comes from) for what has no error."""
+    """Return (tenant, updates, the work each comes from) for what is to be written."""
     grouped: dict[str, tuple[list[EntityUpdate], list[Work]]] = {}
     for one in work:
-        if one.error is not None:
+        if one.error is not None or one.written:
             continue
         for item in one.items:
             if item.updates:

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
 
 from tsunagu import __version__
+from tsunagu.adapters.metrics import COLLECTORS
 from tsunagu.adapters.provisioning.router import provisioning_router
 from tsunagu.adapters.provisioning.store import ProvisioningStore
 from tsunagu.app.logs import configure_logs
@@ -100,7 +101,7 @@ def rest_of(parts: Parts) -> FastAPI:
     """Return the FastAPI application for everything but the hot doors."""
     app = FastAPI(title="Tsunagu", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     metrics = CollectorRegistry()
-    for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR, parts.services.traffic):
+    for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR, parts.services.traffic, *COLLECTORS):
         metrics.register(collector)
     app.include_router(status_router(parts.services, metrics))
     app.include_router(inbox_router(parts.services, parts.inbox))

@@ -152,6 +152,7 @@ class Parts:
         await self.devices.load()
         await self.dispatcher.start()
         self._tasks.append(asyncio.create_task(self.sweeper.run(), name="sweeper"))
+        self._tasks.append(asyncio.create_task(self.pipeline.keep_sweeping(), name="tag sweeper"))
         if self.mqtt is not None:
             await self.mqtt.start()
         log.info("started", name=self.settings.name, writer=self.writer)

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 import orjson
 import structlog
 
-from tsunagu.adapters import clock
+from tsunagu.adapters import clock, metrics
 from tsunagu.adapters.errors import (
     BadPayload,
     Busy,
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 QUERY = {"k": "apikey", "i": "device", "t": "t", "event": "event"}
 NEEDED = {"k": "API Key", "i": "Device Id"}
+WAITING = metrics.WAITING.labels("http")
 BATCH = 500
 LIMIT = 5_000
 MAX_BODY = 1024 * 1024
@@ -175,12 +176,14 @@ class DeviceDoor:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((message, done))
         self._pending += 1
+        WAITING.set(self._pending)
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._flush())
         try:
             await done
         finally:
             self._pending -= 1
+            WAITING.set(self._pending)
 
     async def _flush(self) -> None:
         """Process what waits, batch by batch, until nothing does."""

@@ -246,6 +246,7 @@ class MqttDoor:
         work = await self._persist(lambda: self.pipeline.prepare(messages))
         await self._persist(lambda: self.pipeline.commit(work))
         self._acknowledge(arrivals)
+        metrics.WAITING.labels("mqtt").set(len(self._inbox))
 
     def _message(self, arrival: Arrival) -> Message | None:
         """Return the message in a packet; None for a topic that no format has."""

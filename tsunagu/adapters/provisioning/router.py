@@ -29,25 +29,30 @@ PATH = re.compile(r"/(?:[A-Za-z0-9_]{1,50}(?:/[A-Za-z0-9_]{1,50}){0,9})?")
 MAX_PAGE = 1000
 
 
-class FiwareRoute(APIRoute):
-    """A route whose ProvisioningErrors are answered as {"name", "message"}."""
+def route_class(unavailable: type[Exception]) -> type[APIRoute]:
+    """Return a class of routes that answer errors as {"name", "message"}; `unavailable` says that the store is away."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler with the answer to errors around it."""
-        handler = super().get_route_handler()
+    class FiwareRoute(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handler = super().get_route_handler()
 
-        async def answer(request: Request) -> Response:
-            try:
-                return await handler(request)
-            except ProvisioningError as error:
-                return _json(error.body(), error.status)
+            async def answer(request: Request) -> Response:
+                try:
+                    return await handler(request)
+                except ProvisioningError as error:
+                    return _json(error.body(), error.status)
+                except unavailable as error:
+                    body = {"name": "SERVICE_UNAVAILABLE", "message": f"nothing was changed; send it again ({error})"}
+                    return _json(body, 503, {"Retry-After": "2"})
 
-        return answer
+            return answer
+
+    return FiwareRoute
 
 
 def provisioning_router(store: ProvisioningStore, *, port: int = 0) -> APIRouter:
     """Return the router. `port` is what /iot/about says."""
-    router = APIRouter(route_class=FiwareRoute, tags=["FIWARE provisioning"])
+    router = APIRouter(route_class=route_class(store.registry.faults.unavailable), tags=["FIWARE provisioning"])
     for path, member, model in (
         ("/iot/groups", "groups", bodies.Groups),
         ("/iot/services", "services", bodies.Services),
@@ -148,8 +153,8 @@ def _add_devices(router: APIRouter, store: ProvisioningStore) -> None:
         return Response(status_code=204)
 
 
-def _json(body: Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(body), status, media_type="application/json")
+def _json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(body), status, headers, media_type="application/json")
 
 
 def _headers(request: Request) -> tuple[str, str]:

@@ -234,3 +234,13 @@ async def test_about_tells_the_version(api: httpx.AsyncClient) -> None:
     """It needs no headers."""
     answer = await api.get("/iot/about")
     assert (answer.status_code, answer.json()["port"], answer.json()["baseRoot"]) == (200, "4041", "/")
+
+
+async def test_a_store_that_is_away_is_told_with_the_time_to_try_again(
+    ready: httpx.AsyncClient, empty_site: Site
+) -> None:
+    """503 with Retry-After and no traceback."""
+    empty_site.catalogue.away = True
+    answer = await ready.get("/iot/devices")
+    assert named(answer) == (503, "SERVICE_UNAVAILABLE")
+    assert answer.headers["retry-after"] == "2"

@@ -1,0 +1,152 @@
+"""The pipeline as a whole: batches, repetition, what fails alone; the recordings show what messages become."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+import pytest
+
+from tsunagu.adapters.message import Message
+from tsunagu.adapters.sink import SinkUnavailable
+
+if TYPE_CHECKING:
+    from tests.adapters.memory import Site
+
+NOW = 1784401841000
+GROUP = {"apikey": "k", "resource": "/iot/json", "entity_type": "Gauge"}
+
+
+@pytest.fixture
+async def place(empty_site: Site) -> Site:
+    """Give a site with a group of gauges in each of two tenants."""
+    await empty_site.store.create_groups("", "/", [GROUP])
+    await empty_site.store.create_groups("north", "/", [{**GROUP, "apikey": "n"}])
+    return empty_site
+
+
+def message(body: object, *, apikey: str = "k", device: str = "d", **more: object) -> Message:
+    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    return Message(
+        "iotagent_json", raw, NOW, {"apikey": apikey, "device": device}, f"/json/{apikey}/{device}/attrs", **more
+    )  # type: ignore[arg-type]
+
+
+async def take(place: Site, *messages: Message) -> list[str | None]:
+    work = await place.pipeline.prepare(messages)
+    await place.pipeline.commit(work)
+    return [one.error.name if one.error else None for one in work]
+
+
+async def test_one_message_that_fails_fails_alone(place: Site) -> None:
+    """The others of its batch are written."""
+    names = await take(place, message({"a": 1}), message(b"{"), message({"a": 2}))
+    assert names == [None, "BAD_PAYLOAD", None]
+    assert [update.attrs["a"]["value"] for update in place.sink.updates] == [1, 2]
+
+
+async def test_each_tenant_gets_one_write(place: Site) -> None:
+    """A batch makes one write per tenant, in order."""
+    await take(place, message({"a": 1}), message({"a": 2}, apikey="n"), message({"a": 3}))
+    assert [(tenant, [u.attrs["a"]["value"] for u in updates]) for tenant, updates in place.sink.writes] == [
+        ("", [1, 3]),
+        ("north", [2]),
+    ]
+
+
+async def test_the_same_dated_bytes_have_the_same_receipt(place: Site) -> None:
+    """A backfill that is sent twice is recognized; another device's same bytes are its own."""
+    body = {"a": 1, "TimeInstant": "2026-07-18T19:10:00Z"}
+    await take(place, message(body), message(body), message(body, device="e"))
+    one, two, other = place.sink.updates
+    assert one.receipt == two.receipt != other.receipt
+    assert (one.fresh, two.fresh) == (False, False)
+
+
+async def test_undated_bytes_are_new_each_time_the_transport_says_so(place: Site) -> None:
+    """A device without a clock may send the same value twice and mean it."""
+    await take(
+        place,
+        message({"a": 1}, tag=7),
+        message({"a": 1}, tag=7, redelivered=True),
+        message({"a": 1}, tag=8),
+        message({"a": 1}),
+    )
+    first, again, second, http = place.sink.updates
+    assert first.receipt == again.receipt != second.receipt
+    assert (first.fresh, again.fresh, second.fresh) == (True, False, True)
+    assert http.receipt is None
+
+
+async def test_several_measures_of_a_message_have_receipts_of_their_own(place: Site) -> None:
+    """Each update is unique."""
+    await take(
+        place,
+        message([{"a": 1, "TimeInstant": "2026-07-18T19:10:00Z"}, {"a": 1, "TimeInstant": "2026-07-18T19:10:00Z"}]),
+    )
+    one, two = place.sink.updates
+    assert one.receipt != two.receipt
+
+
+async def test_a_repeated_commit_looks_for_receipts(place: Site) -> None:
+    """After a failed write nobody knows what was stored: nothing counts as new any more."""
+    place.sink.away = True
+    work = await place.pipeline.prepare([message({"a": 1}, tag=7)])
+    with pytest.raises(SinkUnavailable):
+        await place.pipeline.commit(work)
+    place.sink.away = False
+    await place.pipeline.commit(work)
+    assert [update.fresh for update in place.sink.updates] == [False]
+
+
+async def test_a_repeated_commit_writes_nothing_twice(place: Site) -> None:
+    """When only the quarantine failed, only the quarantine is tried again."""
+    work = await place.pipeline.prepare([message({"a": 1}), message(b"{")])
+    place.catalogue.away = True
+    with pytest.raises(SinkUnavailable):
+        await place.pipeline.commit(work)
+    place.catalogue.away = False
+    await place.pipeline.commit(work)
+    await place.pipeline.commit(work)
+    assert (len(place.sink.updates), len(place.quarantined)) == (1, 1)
+
+
+async def test_a_registry_that_is_away_lets_the_batch_wait(place: Site) -> None:
+    """Nothing is quarantined for that."""
+    place.catalogue.away = True
+    with pytest.raises(SinkUnavailable):
+        await place.pipeline.prepare([message({"a": 1})])
+    place.catalogue.away = False
+    assert await take(place, message({"a": 1})) == [None]
+    assert place.quarantined == []
+
+
+async def test_a_device_id_without_end_is_refused(place: Site) -> None:
+    """Ids have an end."""
+    assert await take(place, message({"a": 1}, device="x" * 300)) == ["ENTITY_REFUSED"]
+
+
+async def test_tags_that_fell_silent_leave_by_the_sweep(place: Site) -> None:
+    """A leave is written once; while the sink is away it is kept."""
+    await place.store.create_groups(
+        "",
+        "/",
+        [
+            {
+                "apikey": "ble",
+                "resource": "/iot/ble",
+                "entity_type": "TagReader",
+                "internal_attributes": {"tags": {"allow": ["b5b182c7"]}},
+            }
+        ],
+    )
+    body = {"gw": "r", "ev": "enter", "uuid": "b5b182c7-eab1-4988-aa99-b5c1517008d9", "major": 1, "minor": 1}
+    entering = Message("ble_gateway", orjson.dumps(body), NOW, {"apikey": "ble", "shape": "edge"}, "/iot/ble/edge")
+    await place.pipeline.commit(await place.pipeline.prepare([entering]))
+    place.sink.away = True
+    with pytest.raises(SinkUnavailable):
+        await place.pipeline.sweep(NOW + 100_000)
+    place.sink.away = False
+    await place.pipeline.sweep(NOW + 100_000)
+    await place.pipeline.sweep(NOW + 200_000)
+    assert [update.attrs["presence"]["value"] for update in place.sink.updates] == ["enter", "leave"]
