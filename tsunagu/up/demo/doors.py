@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote, urlsplit
 
 import httpx
@@ -32,12 +32,19 @@ class MqttDoor:
             self._client.username_pw_set(unquote(parts.username), unquote(parts.password or ""))
         if parts.scheme in ("mqtts", "ssl"):
             self._client.tls_set_context(ssl.create_default_context())
+        self._waiting: dict[int, asyncio.Future[None]] = {}
         self._client.reconnect_delay_set(min_delay=1, max_delay=5)
         self._host = parts.hostname or "127.0.0.1"
         self._port = parts.port or (8883 if parts.scheme in ("mqtts", "ssl") else 1883)
 
     async def __aenter__(self) -> Self:
         """Connect; the connection is kept up from now on."""
+        loop = asyncio.get_running_loop()
+
+        def on_publish(_client: paho.Client, _data: Any, mid: int, *_: Any) -> None:
+            loop.call_soon_threadsafe(self._acknowledged, mid)
+
+        self._client.on_publish = on_publish
         self._client.connect_async(self._host, self._port)
         self._client.loop_start()
         return self
@@ -51,13 +58,18 @@ class MqttDoor:
 
     async def send(self, topic: str, payload: bytes) -> None:
         """Publish with QoS 1 and wait until the MQTT broker has it. Raises DeviceGaveUpError."""
-        published = self._client.publish(topic, payload, qos=1)
+        mid = self._client.publish(topic, payload, qos=1).mid  # kept and sent later while there is no connection
+        acknowledged = self._waiting[mid] = asyncio.get_running_loop().create_future()
         try:
-            async with asyncio.timeout(PATIENCE):
-                while not published.is_published():  # noqa: ASYNC110 - paho's own waiting blocks a thread
-                    await asyncio.sleep(0.005)
+            await asyncio.wait_for(acknowledged, PATIENCE)
         except TimeoutError:
             raise DeviceGaveUpError(f"{topic}: the MQTT broker took no message for {PATIENCE:.0f} s") from None
+        finally:
+            del self._waiting[mid]
+
+    def _acknowledged(self, mid: int) -> None:
+        if (waiting := self._waiting.get(mid)) is not None and not waiting.done():
+            waiting.set_result(None)
 
 
 async def send_http(client: httpx.AsyncClient, path: str, payload: bytes, content_type: str) -> None:
