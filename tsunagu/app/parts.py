@@ -71,7 +71,8 @@ class Parts:
         self.fetcher = ContextFetcher(
             self.guard, timeout=settings.context_timeout, max_bytes=settings.context_max_bytes
         )
-        self.resolver = ContextResolver(self.fetcher, store=CatalogueContexts(self.catalogue))
+        kept = CatalogueContexts(self.catalogue, lifetime=self.fetcher.lifetime)
+        self.resolver = ContextResolver(self.fetcher, store=kept)
         self.entities = Entities(self.committer, self.reader)
         self.inbox = Inbox(self.committer)
         self.sweeper = Sweeper(self.committer, self.reader)
@@ -152,6 +153,7 @@ class Parts:
         await self.devices.load()
         await self.dispatcher.start()
         self._tasks.append(asyncio.create_task(self.sweeper.run(), name="sweeper"))
+        self._tasks.append(asyncio.create_task(self.services.contexts.run(), name="contexts"))
         self._tasks.append(asyncio.create_task(self.pipeline.keep_sweeping(), name="tag sweeper"))
         if self.mqtt is not None:
             await self.mqtt.start()

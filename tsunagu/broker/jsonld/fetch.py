@@ -11,8 +11,10 @@ import httpx
 import orjson
 
 from tsunagu.broker.errors import BadRequestData, LdContextNotAvailable
+from tsunagu.broker.jsonld.freshness import lifetime
 
 REDIRECT_LIMIT = 5
+LIFETIMES_LIMIT = 1024
 _ACCEPT = "application/ld+json, application/json;q=0.9, */*;q=0.1"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _OK = 200
@@ -37,6 +39,11 @@ class ContextFetcher:
         self._timeout = timeout
         self._max_bytes = max_bytes
         self._client: httpx.AsyncClient | None = None
+        self._lifetimes: dict[str, float | None] = {}
+
+    def lifetime(self, url: str) -> float | None:
+        """Return, once, how many seconds the document just fetched from `url` stays fresh; None if nobody said."""
+        return self._lifetimes.pop(url, None)
 
     async def fetch(self, url: str) -> dict[str, Any]:
         """Return the JSON-LD document at `url`; it has a member @context.
@@ -70,7 +77,11 @@ class ContextFetcher:
                     continue
                 if response.status_code != _OK:
                     raise LdContextNotAvailable(f"@context {url}: the server answers {response.status_code}, not 200")
-                return await self._read(response, url)
+                body = await self._read(response, url)
+                if len(self._lifetimes) >= LIFETIMES_LIMIT:
+                    self._lifetimes.clear()
+                self._lifetimes[url] = lifetime(response.headers)
+                return body
             finally:
                 await response.aclose()
         raise LdContextNotAvailable(f"@context {url}: more than {REDIRECT_LIMIT} redirects")

@@ -12,6 +12,7 @@ ImplicitlyCreated ones are served to everybody, since the receivers of notificat
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from time import time_ns
 from typing import TYPE_CHECKING, Any
@@ -19,12 +20,14 @@ from urllib.parse import urlsplit
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 import orjson
+import structlog
 
 from tsunagu.broker.errors import (
     AlreadyExists,
     BadRequestData,
     InvalidRequest,
     LdContextNotAvailable,
+    NgsiError,
     OperationNotSupported,
     ResourceNotFound,
 )
@@ -33,13 +36,20 @@ from tsunagu.broker.jsonld.definitions import compile_context
 from tsunagu.schemas.times import format_ms
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tsunagu.broker.jsonld.resolver import ContextResolver
     from tsunagu.broker.storage.catalogue import Announcement, Catalogue, Entry
+
+log = structlog.get_logger(__name__)
 
 KIND = "contexts"
 CACHED, HOSTED, IMPLICIT = "Cached", "Hosted", "ImplicitlyCreated"
 PATH = "/ngsi-ld/v1/jsonldContexts/"
-CACHED_LIFETIME = 24 * 60 * 60 * 1000
+HEURISTIC_LIFETIME = 24 * 60 * 60 * 1000
+SHORTEST_LIFETIME = 60 * 1000  # a server that wants no caching is asked once a minute, not at every request
+RETRY_INTERVAL = 10 * 60 * 1000
+PERIOD = 30.0
 
 Document = dict[str, Any]
 
@@ -64,10 +74,15 @@ def own_id(url: str) -> str | None:
 
 
 class CatalogueContexts:
-    """Keeps @context documents in the catalogue; the store behind the resolver."""
+    """Keeps @context documents in the catalogue; the store behind the resolver.
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    `lifetime` tells for a URL how many seconds the document just fetched from there stays fresh, None if its server
+    did not say; then it is fetched anew after HEURISTIC_LIFETIME (6.3.16).
+    """
+
+    def __init__(self, catalogue: Catalogue, *, lifetime: Callable[[str], float | None]) -> None:
         self._catalogue = catalogue
+        self._lifetime = lifetime
 
     async def get(self, url: str) -> Document | None:
         """Return the document that is kept for a URL, None if there is none."""
@@ -84,7 +99,7 @@ class CatalogueContexts:
             "url": url,
             "document": text_of(document),
             "created": now,
-            "expires": now + CACHED_LIFETIME,
+            "expires": now + self._span(url),
             "used": now,
             "hits": 0,
         }
@@ -95,6 +110,11 @@ class CatalogueContexts:
             return
         entry["hits"] = old["hits"]
         await self._catalogue.replace("", KIND, entry["id"], entry)
+
+    def _span(self, url: str) -> int:
+        """Return for how many milliseconds a document just fetched is used before it is fetched anew."""
+        seconds = self._lifetime(url)
+        return HEURISTIC_LIFETIME if seconds is None else max(SHORTEST_LIFETIME, round(seconds * 1000))
 
 
 class Contexts:
@@ -212,8 +232,17 @@ class Contexts:
             try:
                 await self._resolver.reload(entry["url"])
             except (BadRequestData, LdContextNotAvailable):
-                later = {"expires": now_ms() + CACHED_LIFETIME // 24}
-                await self._catalogue.change("", KIND, entry["id"], later)
+                await self._catalogue.change("", KIND, entry["id"], {"expires": now_ms() + RETRY_INTERVAL})
+
+    async def run(self) -> None:
+        """Write the counted uses down and fetch anew what is due, until cancelled."""
+        while True:
+            await asyncio.sleep(PERIOD)
+            try:
+                await self.flush()
+                await self.refresh_due()
+            except NgsiError as error:
+                log.warning("contexts_not_refreshed", error=error.detail)
 
     async def _insert(self, tenant: str, identifier: str, kind: str, context: Any) -> None:
         """Add an @context that this broker serves. Raises AlreadyExists."""
