@@ -11,6 +11,7 @@ from tsunagu.broker.jsonld.modes import SIMPLIFIED_MERGE
 from tsunagu.schemas.entity import CORE_NAMESPACE, LOCATION, NULL, OBSERVATION_SPACE, OPERATION_SPACE, stored_name
 from tsunagu.schemas.geo import is_geometry
 from tsunagu.schemas.kinds import BY_MEMBER, KINDS
+from tsunagu.schemas.kinds.fitting import is_deletion
 
 if TYPE_CHECKING:
     from tsunagu.broker.jsonld.context import Context
@@ -132,7 +133,7 @@ def _read_sub_attribute(out: Instance, key: str, item: Any, context: Context, mo
         return
     inner = mode.inner or mode
     result = read_attribute(item, name, context, inner, depth + 1)
-    if inner.nulls and not mode.inside:
+    if inner.nulls and not mode.deep and (type(result) is list or not mode.inside):
         result = _without_deletions(result)
     if result:
         out[name] = result
@@ -144,12 +145,6 @@ def _without_deletions(result: Instance | list[Instance]) -> Instance | list[Ins
         kept = [item for item in result if not is_deletion(item)]
         return kept[0] if len(kept) == 1 else kept
     return None if is_deletion(result) else result  # type: ignore[arg-type]
-
-
-def is_deletion(instance: Instance) -> bool:
-    """Return whether an instance asks for the deletion of its counterpart: its value is the NGSI-LD Null."""
-    kind = KINDS.get(instance.get("type", "Property"), _PROPERTY)
-    return kind.member in instance and kind.is_null(instance[kind.member])
 
 
 def _read_instances(values: list[Any], name: str, context: Context, mode: Mode, depth: int) -> Any:

@@ -9,7 +9,7 @@ What comes out is described in `tsunagu.schemas.entity`. NGSI-LD Nulls, where th
 * "scope": NULL and "expires": None ask for removal.
 
 An instance without "type" takes the kind of the attribute that is there: a bare value in a merge, or a partial update
-that names no type. `tsunagu.schemas.kinds.fitted` gives it that kind.
+that names no type. `tsunagu.schemas.kinds.fitting.fitted` gives it that kind.
 
 The functions take the body over: values move into the result without being copied.
 """

@@ -53,12 +53,13 @@ class Draft:
         if old is None or (isinstance(old, dict) and old.get("datasetId") == dataset_id):
             previous = self.times.get(name) if old is not None else None
             self.attrs[name] = instance
-            self.times[name] = system_times(instance, self.now, previous)
+            self.times[name] = system_times(instance, self.now, previous, before=old)
             deed = "updated" if old is not None else "created"
         else:
             slots = self._slots(name)
             known = slots.get(dataset_id)
-            slots[dataset_id] = (instance, system_times(instance, self.now, known[1] if known else None))
+            before, times = known or (None, None)
+            slots[dataset_id] = (instance, system_times(instance, self.now, times, before=before))
             deed = "updated" if known else "created"
             self._store(name, slots)
         self.touched.append(Touch(name, deed, dataset_id))

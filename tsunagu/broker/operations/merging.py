@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from tsunagu.broker.errors import BadRequestData
 from tsunagu.schemas.entity import NULL, Instance, instances
-from tsunagu.schemas.kinds import KINDS
-
-
-def is_deletion(instance: Instance) -> bool:
-    """Tell whether an instance of a fragment asks for a deletion: its value is the NGSI-LD null."""
-    kind = KINDS.get(instance.get("type", ""))
-    if kind is None:
-        return bool(instance.get("value") == NULL)
-    return kind.member in instance and kind.is_null(instance[kind.member])
+from tsunagu.schemas.kinds import KINDS, MEMBERS
+from tsunagu.schemas.kinds.fitting import fitted, is_deletion
 
 
 def merged_instance(
@@ -21,49 +15,48 @@ def merged_instance(
 ) -> Instance:
     """Return `new` merged into `old`.
 
-    An instance of `new` without "type" is a simplified value (its "value"), which takes the kind of `old`.
-    A different kind replaces the old instance. NGSI-LD nulls inside remove members.
+    An instance of `new` without "type" takes the kind of `old`. A different kind replaces the old instance. NGSI-LD
+    nulls inside remove members. Raises BadRequestData if the value cannot be of that kind, or if there is none.
     """
     if "type" not in new:
-        new = _typed(old, new, lang)
+        new = typed(new, old, lang=lang)
     if old is None or old["type"] != new["type"]:
         result = _without_nulls(new)
     else:
         result = dict(old)
         for key, member in new.items():
             _merge_member(result, key, member)
+    kind = KINDS[result["type"]]
+    if kind.member not in result:
+        raise BadRequestData(f"a new {kind.name} needs the member {kind.member}")
     if observed_at is not None and "observedAt" not in new and old is not None and "observedAt" in old:
         result["observedAt"] = observed_at
     return result
 
 
-def _typed(old: Instance | None, new: Instance, lang: str | None) -> Instance:
-    """Give a simplified value the kind of the instance it is merged into; Property if there is none."""
-    rest = {key: member for key, member in new.items() if key != "value"}
-    value = new.get("value")
-    kind = old["type"] if old is not None else "Property"
-    if kind == "LanguageProperty" and isinstance(value, str):
-        value = {lang or "@none": value}
-    return {"type": kind, KINDS[kind].member: value, **rest}
+def typed(fragment: Instance, old: Instance | None, *, lang: str | None = None) -> Instance:
+    """Return a fragment without "type" as one of the kind of `old`. Raises BadRequestData if its value cannot be."""
+    try:
+        return fitted(fragment, None if old is None else KINDS[old["type"]], lang=lang)
+    except ValueError as error:
+        what = "" if old is None else f" (the attribute is a {old['type']})"
+        raise BadRequestData(f"value: {error}{what}") from None
 
 
 def _merge_member(result: Instance, key: str, member: Any) -> None:
     """Merge one member of an instance into the result."""
-    if member == NULL or (isinstance(member, dict) and "type" in member and is_deletion(member)):
+    if member == NULL:
         result.pop(key, None)
-        return
-    old = result.get(key)
-    if key in {"value", "json", "languageMap"}:
-        result[key] = _merge_json(old, member)
-    elif old is not None and _is_attribute(old) and _is_attribute(member):
-        result[key] = _merge_sub(old, member)
+    elif key not in MEMBERS:
+        merged = _merge_sub(result.get(key, []), member)
+        if merged:
+            result[key] = merged
+        else:
+            result.pop(key, None)
+    elif key in {"value", "json", "languageMap"}:
+        result[key] = _merge_json(result.get(key), member)
     else:
         result[key] = member
-
-
-def _is_attribute(value: Any) -> bool:
-    first = value[0] if isinstance(value, list) and value else value
-    return isinstance(first, dict) and first.get("type") in KINDS
 
 
 def _merge_sub(old: Instance | list[Instance], new: Instance | list[Instance]) -> Instance | list[Instance]:
@@ -75,7 +68,7 @@ def _merge_sub(old: Instance | list[Instance], new: Instance | list[Instance]) -
             slots.pop(dataset_id, None)
         else:
             slots[dataset_id] = merged_instance(slots.get(dataset_id), one)
-    found = list(slots.values())
+    found = sorted(slots.values(), key=lambda one: "datasetId" in one)
     return found[0] if len(found) == 1 else found
 
 

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from tsunagu.broker.changes import Document, Touch
 from tsunagu.broker.errors import AlreadyExists, BadRequestData, PreconditionFailed, ResourceNotFound
 from tsunagu.broker.operations.draft import Draft, complete, expired
-from tsunagu.broker.operations.merging import is_deletion, merged_instance
+from tsunagu.broker.operations.merging import merged_instance, typed
 from tsunagu.broker.storage.writes import Outcome
 from tsunagu.schemas.entity import NULL, Expanded, Instance, instances, iri_of
+from tsunagu.schemas.kinds import MEMBERS
+from tsunagu.schemas.kinds.fitting import is_deletion
 from tsunagu.schemas.system_times import system_times
 from tsunagu.schemas.times import parse_ms
 
@@ -222,8 +224,8 @@ def partial_update(
                 f"type: the attribute is a {old['type']} and cannot become a {fragment['type']} in a partial update"
             )
         new = dict(old)
-        for key, member in fragment.items():
-            if member == NULL or (isinstance(member, dict) and is_deletion(member)):
+        for key, member in (fragment if "type" in fragment else typed(fragment, old)).items():
+            if member == NULL or (key not in MEMBERS and isinstance(member, dict) and is_deletion(member)):
                 new.pop(key, None)
             else:
                 new[key] = member

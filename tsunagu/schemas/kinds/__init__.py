@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tsunagu.schemas.kinds.fitting import fitted
 from tsunagu.schemas.kinds.geo_property import GEO_PROPERTY
 from tsunagu.schemas.kinds.json_property import JSON_PROPERTY
 from tsunagu.schemas.kinds.language_property import LANGUAGE_PROPERTY
@@ -45,4 +44,4 @@ MEMBERS = frozenset(
     {"type", "unitCode", "valueType", "objectType", "entityIdSealed", "entityTypeSealed", *COMMON_MEMBERS, *BY_MEMBER}
 )
 
-__all__ = ["BY_MEMBER", "COMMON_MEMBERS", "KINDS", "MEMBERS", "fitted"]
+__all__ = ["BY_MEMBER", "COMMON_MEMBERS", "KINDS", "MEMBERS"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tsunagu.schemas.entity import NULL
 from tsunagu.schemas.geo import is_geometry
+from tsunagu.schemas.kinds import KINDS
 from tsunagu.schemas.kinds.geo_property import GEO_PROPERTY
 from tsunagu.schemas.kinds.json_property import JSON_PROPERTY
 from tsunagu.schemas.kinds.language_property import LANGUAGE_PROPERTY
@@ -63,3 +65,14 @@ def _kind_of(value: Any) -> Kind:
     if type(value) is dict and len(value) == 1:
         return _WRAPPED.get(next(iter(value)), PROPERTY)
     return PROPERTY
+
+
+def is_deletion(instance: Instance) -> bool:
+    """Return whether an instance of a fragment asks for the deletion of its counterpart: its value is NGSI-LD Null.
+
+    Null may be encoded as its kind has it, or, without "type", stand in "value" (5.5.8, 5.5.12).
+    """
+    if "type" not in instance:
+        return bool(instance.get("value") == NULL)
+    kind = KINDS[instance["type"]]
+    return kind.member in instance and kind.is_null(instance[kind.member])

@@ -6,9 +6,10 @@ import pytest
 
 from tests.unit.broker.jsonld.contexts import CITY
 from tsunagu.broker.errors import BadRequestData
-from tsunagu.broker.jsonld.attributes import DEPTH_LIMIT, is_deletion
+from tsunagu.broker.jsonld.attributes import DEPTH_LIMIT
 from tsunagu.broker.jsonld.expand import expand_attribute, expand_entity, expand_fragment
 from tsunagu.schemas.entity import NULL, stored_name
+from tsunagu.schemas.kinds.fitting import is_deletion
 
 VOCAB = "https://uri.etsi.org/ngsi-ld/default-context/"
 ACCURACY = stored_name("http://example.org/accuracy")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tsunagu.schemas.entity import NULL
-from tsunagu.schemas.kinds import KINDS, fitted
+from tsunagu.schemas.kinds import KINDS
+from tsunagu.schemas.kinds.fitting import fitted, is_deletion
 
 POINT = {"type": "Point", "coordinates": [8, 49]}
 
@@ -93,3 +94,18 @@ def test_a_fragment_without_a_value_gets_the_type_only():
 def test_a_null_stays_a_null(kind):
     """A deletion is a deletion, whatever the kind of what is deleted."""
     assert kind.is_null(fitted({"value": NULL}, kind)[kind.member])
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+def test_a_null_value_asks_for_deletion(kind):
+    """5.5.8: in each kind's own encoding; a datasetId says of which instance."""
+    assert is_deletion({"type": kind.name, kind.member: kind.null, "datasetId": "urn:d:1"})
+
+
+@pytest.mark.parametrize(
+    "instance",
+    [{"type": "Property", "value": 5}, {"type": "Property", "unitCode": "CEL"}, {"value": 5}, {"observedAt": NULL}, {}],
+)
+def test_anything_else_does_not(instance):
+    """A value, or no value at all, deletes nothing."""
+    assert not is_deletion(instance)
