@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from tsunagu.adapters import clock, metrics
-from tsunagu.adapters.camera.images import holds_image
 from tsunagu.adapters.counters import CountReducer, flow_id
-from tsunagu.adapters.errors import AdapterFault, DeviceError, EntityRefused, ImageRefused
+from tsunagu.adapters.errors import AdapterFault, DeviceError, EntityRefused
 from tsunagu.adapters.heartbeats import map_heartbeat
 from tsunagu.adapters.mapping import map_measure
 from tsunagu.adapters.message import (
@@ -35,6 +34,7 @@ from tsunagu.adapters.registry import FORMATS
 from tsunagu.adapters.sightings import SightingReducer, TagRules
 from tsunagu.adapters.sink import EntityUpdate, SinkUnavailable
 from tsunagu.adapters.time_policy import Stamp, TimePolicy, stamp
+from tsunagu.adapters.validation import Rejected, check_update
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 SWEEP_SECONDS = 5.0
 SET_ASIDE_AT_ONCE = 16
 LONGEST_ID = 256
-CAMERAS = frozenset(("Camera",))
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +66,7 @@ class Item:
 class Work:
     """A message on its way; `error` once a step could not take it; `undo` takes back what reduce remembered.
 
-    `written` and `set_aside` say what a commit has done already, should it be repeated.
+    `discard` says that a failed message is not to be kept; `written` and `set_aside` what a commit has done already.
     """
 
     message: Message
@@ -75,6 +74,7 @@ class Work:
     tenant: str = ""
     error: DeviceError | None = None
     undo: list[Callable[[], None]] = field(default_factory=list)
+    discard: bool = False
     written: bool = False
     set_aside: bool = False
 
@@ -160,7 +160,7 @@ class Pipeline:
 
     def _keep_time(self, work: Sequence[Work]) -> None:
         """Settle the time of every reading."""
-        policy = self.time_policy
+        general = self.time_policy
         for one in work:
             if one.error is not None:
                 continue
@@ -169,8 +169,10 @@ class Pipeline:
                 one.items = [item for item in one.items if item.reading.time is not None]
             try:
                 for item in one.items:
-                    assert item.plan is not None
-                    item.stamp = stamp(item.reading.time, one.message.received, item.plan.zone, policy=policy)
+                    plan = item.plan
+                    assert plan is not None
+                    policy = plan.time_policy or general
+                    item.stamp = stamp(item.reading.time, one.message.received, plan.zone, policy=policy)
             except Exception as error:  # noqa: BLE001 - the others of the batch go on
                 fail(one, error)
 
@@ -259,8 +261,14 @@ class Pipeline:
     async def _put(self, one: Work) -> None:
         if one.error is None or one.set_aside:
             return
-        await self.quarantine.put(one.tenant, one.message, one.error)
-        log.warning("message set aside", format=one.message.format, tenant=one.tenant, reason=one.error.name)
+        if not one.discard:
+            await self.quarantine.put(one.tenant, one.message, one.error)
+        log.warning(
+            "message refused" if one.discard else "message set aside",
+            format=one.message.format,
+            tenant=one.tenant,
+            reason=one.error.name,
+        )
         metrics.SET_ASIDE.labels(one.message.format, one.error.name).inc()
 
 
@@ -346,18 +354,21 @@ def set_receipts(message: Message, updates: list[EntityUpdate], given: str | Non
 
 
 def validate(work: Sequence[Work]) -> None:
-    """Refuse what no entity may hold: a camera's pictures, whatever format they come in, and ids without end."""
+    """Refuse what no entity may hold, and hold updates of shipped models against their schema."""
     for one in work:
         if one.error is not None:
             continue
-        if len(one.message.named.get("device", "")) > LONGEST_ID:
-            one.error = EntityRefused(f"the device id is longer than {LONGEST_ID} characters")
-            continue
-        for item in one.items:
-            for update in item.updates:
-                place = holds_image(update.attrs) if update.type in CAMERAS else None
-                if place is not None:
-                    one.error = ImageRefused(f"{place}: pictures never enter the broker; send a reference instead")
+        try:
+            if len(one.message.named.get("device", "")) > LONGEST_ID:
+                raise EntityRefused(f"the device id is longer than {LONGEST_ID} characters")  # noqa: TRY301
+            for item in one.items:
+                assert item.plan is not None
+                for update in item.updates:
+                    check_update(update, item.plan.validation)
+        except Rejected as rejected:
+            one.error, one.discard = rejected.error, True
+        except Exception as error:  # noqa: BLE001 - the others of the batch go on
+            fail(one, error)
 
 
 def by_tenant(work: Sequence[Work]) -> list[tuple[str, list[EntityUpdate], list[Work]]]:

@@ -13,8 +13,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tsunagu.adapters import clock
+from tsunagu.adapters.errors import BadTimestamp
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import tzinfo
 
 QUARTER = 15 * 60 * 1000
@@ -22,12 +24,35 @@ HOUR = 60 * 60 * 1000
 ZONE_TOLERANCE = 3 * 60 * 1000
 
 
+DEFAULT_AHEAD = 5 * 60 * 1000
+DEFAULT_KEEP = 10 * 1000
+
+
 @dataclass(frozen=True, slots=True)
 class TimePolicy:
     """Limits in ms: how far ahead a device's clock may be, and the difference from which on receivedAt is kept."""
 
-    max_ahead: int = 5 * 60 * 1000
-    keep_received: int = 10 * 1000
+    max_ahead: int = DEFAULT_AHEAD
+    keep_received: int = DEFAULT_KEEP
+
+
+def policy_of(settings: Mapping[str, Any]) -> TimePolicy | None:
+    """Return the policy of a group or device, None if it has none of its own. Raises BadTimestamp naming the member.
+
+    `internal_attributes.time`: {"maxAhead": seconds, "keepReceived": seconds}; keepReceived 0 keeps receivedAt always.
+    """
+    given = settings.get("time")
+    if given is None:
+        return None
+    if not isinstance(given, dict) or not given.keys() <= {"maxAhead", "keepReceived"}:
+        raise BadTimestamp("internal_attributes.time must be an object with maxAhead and keepReceived, in seconds")
+    limits = []
+    for name, default in (("maxAhead", DEFAULT_AHEAD), ("keepReceived", DEFAULT_KEEP)):
+        value = given.get(name, default / 1000)
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            raise BadTimestamp(f"internal_attributes.time.{name} must be a number of seconds")
+        limits.append(round(value * 1000))
+    return TimePolicy(limits[0], limits[1] - 1 if limits[1] == 0 else limits[1])
 
 
 @dataclass(slots=True)

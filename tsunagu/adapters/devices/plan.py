@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from tsunagu.adapters import clock
 from tsunagu.adapters.errors import BadMeasure, DeviceError
 from tsunagu.adapters.jexl import Expression, compile_expression
+from tsunagu.adapters.time_policy import TimePolicy, policy_of
+from tsunagu.adapters.validation import mode_of
 from tsunagu.adapters.values import converter
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ class Plan:
     settings: dict[str, Any] = field(default_factory=dict)
     commands: frozenset[str] = frozenset()
     names: dict[str, str] = field(default_factory=dict)
+    validation: str = "warn"
+    time_policy: TimePolicy | None = None
     cached_rules: TagRules | None = None
 
     @property
@@ -128,6 +132,7 @@ def compile_plan(device: Mapping[str, Any], group: Mapping[str, Any]) -> Plan:
     for active in actives:
         by_object[active.object_id] = (*by_object.get(active.object_id, ()), active)
     complicated = any(a.expression or a.entity or a.entity_type or a.computed for a in actives)
+    settings = {**settings_of(group.get("internal_attributes")), **settings_of(device.get("internal_attributes"))}
     name_expression = group.get("entityNameExp")
     zone_name = device.get("timezone") or group.get("timezone")
     return Plan(
@@ -145,7 +150,9 @@ def compile_plan(device: Mapping[str, Any], group: Mapping[str, Any]) -> Plan:
         zone=clock.zone(zone_name) if zone_name else UTC,
         entity_name=compile_expression(name_expression) if name_expression and not device.get("entity_name") else None,
         payload_type=str(device.get("payloadType") or group.get("payloadType") or "iotagent").lower(),
-        settings={**settings_of(group.get("internal_attributes")), **settings_of(device.get("internal_attributes"))},
+        settings=settings,
+        validation=mode_of(settings),
+        time_policy=policy_of(settings),
         commands=frozenset(c["name"] for c in merge_attributes(device.get("commands"), group.get("commands"))),
     )
 
