@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tsunagu.broker.storage.mongo.bookmarks import Bookmarks
 from tsunagu.broker.storage.mongo.faults import translated
-from tsunagu.broker.storage.mongo.filters import residual, to_filter, to_sort
+from tsunagu.broker.storage.mongo.filters import needs_ranking, residual, to_filter, to_sort
 from tsunagu.broker.storage.mongo.indexes import ENTITIES
+from tsunagu.broker.storage.mongo.ordering import ranked_ids
 from tsunagu.broker.storage.reads import Page, Usage
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ GATHER_LIMIT = 64
 GATHERS_IN_FLIGHT = 2
 STREAM_PAGE = 500
 WITHOUT_TIMES = {"sys": 0}
+BY_ID = {"_id": 1}
 
 
 class _Gather:
@@ -43,6 +47,7 @@ class MongoReader:
         self._databases = databases
         self._timeout = settings.store_timeout
         self._gathers: dict[str, _Gather] = {}
+        self._bookmarks = Bookmarks()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def get(self, tenant: str, entity_id: str, *, times: bool = True) -> Document | None:
@@ -98,19 +103,12 @@ class MongoReader:
         command: dict[str, Any] = {
             "find": ENTITIES,
             "filter": {"_id": ids[0]} if len(ids) == 1 else {"_id": {"$in": ids}},
-            "batchSize": len(ids) + 1,
         }
         if not times:
             command["projection"] = WITHOUT_TIMES
-        database = self._databases.of(tenant)
         with translated():
             async with asyncio.timeout(self._timeout):
-                reply = await database.command(command)
-                found: list[Document] = reply["cursor"]["firstBatch"]
-                while reply["cursor"]["id"]:
-                    reply = await database.command({"getMore": reply["cursor"]["id"], "collection": ENTITIES})
-                    found.extend(reply["cursor"]["nextBatch"])
-        return found
+                return await self._all(tenant, command, len(ids))
 
     async def get_many(self, tenant: str, ids: Sequence[str]) -> list[Document]:
         """Return the documents that exist of these ids, in no particular order."""
@@ -122,20 +120,32 @@ class MongoReader:
         self, tenant: str, query: EntityQuery, *, limit: int, offset: int = 0, count: bool = False, times: bool = True
     ) -> Page:
         """Return the documents that match, in the query's order; see `storage.reads.Reader`."""
-        where = to_filter(query)
-        rest = residual(query)
-        if rest is not None:
-            return await self._refined(tenant, query, limit=limit, offset=offset, count=count)
-        total: int | None = None
         with translated():
             async with asyncio.timeout(self._timeout):
-                if count:
-                    total = await self._count(tenant, where)
-                documents = (
-                    []
-                    if not limit or total == 0
-                    else await self._page(tenant, query, where, limit, offset, times=times)
-                )
+                if needs_ranking(query.order):
+                    return await self._ranked(tenant, query, limit=limit, offset=offset, count=count)
+                if residual(query) is not None:
+                    return await self._refined(tenant, query, limit=limit, offset=offset, count=count)
+                return await self._plain(tenant, query, limit=limit, offset=offset, count=count, times=times)
+
+    async def _plain(
+        self, tenant: str, query: EntityQuery, *, limit: int, offset: int, count: bool, times: bool
+    ) -> Page:
+        """Answer a query whose filter says it all.
+
+        What has expired and is not swept yet (4.22) is left out here, in memory: as a part of the filter it would keep
+        MongoDB from answering out of the index alone.
+        """
+        now = query.now
+        where = to_filter(query if now is None else replace(query, now=None))
+        total: int | None = None
+        if count:
+            total = await self._count(tenant, where)
+        documents = (
+            [] if not limit or total == 0 else await self._page(tenant, query, where, limit, offset, times=times)
+        )
+        if now is not None:
+            documents = [one for one in documents if "expires" not in one or one["expires"] > now]
         return Page(documents, total)
 
     async def _count(self, tenant: str, where: dict[str, Any]) -> int:
@@ -145,52 +155,74 @@ class MongoReader:
     async def _page(
         self, tenant: str, query: EntityQuery, where: dict[str, Any], limit: int, offset: int, *, times: bool
     ) -> list[Document]:
-        """Return one page. A deep page is found among the ids first, which the index alone tells, and then fetched."""
-        database = self._databases.of(tenant)
-        order = to_sort(query.order) or {"_id": 1}
-        command: dict[str, Any] = {
-            "find": ENTITIES,
-            "filter": where,
-            "sort": order,
-            "limit": limit,
-            "batchSize": limit + 1,
-        }
+        """Return one page: from a bookmark where there is one, else counted off among the ids in the index."""
+        order = to_sort(query.order)
+        if order is not None:
+            return await self._find_page(tenant, where, order, limit, offset, times=times)
+        name = f"{tenant} {where!r}"
+        skip = offset
+        filtered = where
         if offset:
-            command |= {"skip": offset, "projection": {"_id": 1}}
+            mark = self._bookmarks.nearest(name, offset)
+            if mark is not None:
+                skip = offset - mark[0]
+                beyond = {"_id": {"$gt": mark[1]}}
+                filtered = {"$and": [where, beyond]} if "_id" in where or "$and" in where else {**where, **beyond}
+        rows = await self._find_page(tenant, filtered, BY_ID, limit, skip, times=times)
+        if len(rows) == limit:
+            self._bookmarks.put(name, offset + limit, rows[-1]["_id"])
+        return rows
+
+    async def _find_page(
+        self, tenant: str, where: dict[str, Any], order: dict[str, int], limit: int, skip: int, *, times: bool
+    ) -> list[Document]:
+        command: dict[str, Any] = {"find": ENTITIES, "filter": where, "sort": order, "limit": limit}
+        if skip:
+            command |= {"skip": skip, "projection": {"_id": 1}}
         elif not times:
             command["projection"] = WITHOUT_TIMES
-        reply = await database.command(command)
+        rows = await self._all(tenant, command, limit)
+        return await self._in_order(tenant, [row["_id"] for row in rows], times=times) if skip and rows else rows
+
+    async def _in_order(self, tenant: str, ids: list[str], *, times: bool = True) -> list[Document]:
+        """Return the documents with these ids, in their order; those that are gone meanwhile are left out."""
+        found = {row["_id"]: row for row in await self._find(tenant, ids, times=times)}
+        return [found[one] for one in ids if one in found]
+
+    async def _all(self, tenant: str, command: dict[str, Any], expected: int) -> list[Document]:
+        """Run a find command and return all that it finds."""
+        database = self._databases.of(tenant)
+        reply = await database.command({**command, "batchSize": expected + 1})
         rows: list[Document] = reply["cursor"]["firstBatch"]
         while reply["cursor"]["id"]:
             reply = await database.command({"getMore": reply["cursor"]["id"], "collection": ENTITIES})
             rows.extend(reply["cursor"]["nextBatch"])
-        if not offset or not rows:
-            return rows
-        found = {row["_id"]: row for row in await self._find(tenant, [row["_id"] for row in rows], times=times)}
-        return [found[row["_id"]] for row in rows if row["_id"] in found]
+        return rows
+
+    async def _ranked(self, tenant: str, query: EntityQuery, *, limit: int, offset: int, count: bool) -> Page:
+        """Answer a query with an order that MongoDB cannot follow: its ids are ranked in memory."""
+        ids = await ranked_ids(self._databases.of(tenant)[ENTITIES], query)
+        page = ids[offset : offset + limit]
+        documents = await self._in_order(tenant, page) if page else []
+        return Page(documents, len(ids) if count else None)
 
     async def _refined(self, tenant: str, query: EntityQuery, *, limit: int, offset: int, count: bool) -> Page:
         """Answer a query whose filter lets too much through: what the filter finds is matched once more in memory."""
         matches = residual(query)
         assert matches is not None
-        order = to_sort(query.order) or {"_id": 1}
+        order = to_sort(query.order) or BY_ID
         documents: list[Document] = []
         total = 0
-        with translated():
-            async with asyncio.timeout(self._timeout):
-                async for document in (
-                    self._databases.of(tenant)[ENTITIES]
-                    .find(to_filter(query))
-                    .sort(list(order.items()))
-                    .allow_disk_use(True)
-                ):
-                    if not matches(document):
-                        continue
-                    total += 1
-                    if total > offset and len(documents) < limit:
-                        documents.append(document)
-                    if len(documents) == limit and not count:
-                        break
+        entities = self._databases.of(tenant)[ENTITIES]
+        async with entities.find(to_filter(query)).sort(list(order.items())).allow_disk_use(True) as cursor:
+            async for document in cursor:
+                if not matches(document):
+                    continue
+                total += 1
+                if total > offset and len(documents) < limit:
+                    documents.append(document)
+                if len(documents) == limit and not count:
+                    break
         return Page(documents, total if count else None)
 
     async def stream(self, tenant: str, query: EntityQuery) -> AsyncIterator[Document]:

@@ -110,7 +110,7 @@ class Group:
         """Work out the statements that turn what was read into the final state.
 
         They name the entity by its id alone: the transaction's snapshot is the guard, since MongoDB refuses to write
-        a document that changed after it was read there, and an id alone spares it the query planner (decision 0005).
+        a document that changed after it was read there, and an id alone spares it the query planner (decision 0006).
         """
         touched: dict[str, list[tuple[Touch, ...]]] = {}
         for change in self.changes:

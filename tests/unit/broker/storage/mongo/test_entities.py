@@ -1,0 +1,123 @@
+"""Reading entities: by id, gathered; by query, page by page."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from tests.unit.broker.storage.mongo.conftest import Store
+from tsunagu.broker.errors import Unavailable
+from tsunagu.broker.jsonld.context import CORE
+from tsunagu.broker.operations.batch import Batch
+from tsunagu.broker.query.ast import EntityQuery, TypeSelection
+from tsunagu.broker.query.types import parse_types
+from tsunagu.broker.settings import Settings
+from tsunagu.broker.storage.mongo.client import Databases
+from tsunagu.broker.storage.mongo.entities import MongoReader
+
+TYPE = CORE.expand_term("Gauge")
+
+
+def gauge(number: int, **more: Any) -> dict[str, Any]:
+    level = {"type": "Property", "value": number}
+    return {"id": f"urn:ngsi-ld:Gauge:{number:05d}", "type": [TYPE], "attrs": {CORE.attribute("level"): level}, **more}
+
+
+def gauges(**more: Any) -> EntityQuery:
+    types = parse_types("Gauge", CORE)
+    assert isinstance(types, TypeSelection)
+    return EntityQuery(types=types, **more)
+
+
+@pytest.fixture
+def reader(store: Store) -> MongoReader:
+    """Give a reader of the store."""
+    return MongoReader(store.databases, store.settings)
+
+
+async def numbers(reader: MongoReader, query: EntityQuery, **page: Any) -> list[int]:
+    found = await reader.query("", query, **page)
+    return [document["attrs"][CORE.attribute("level")]["value"] for document in found.documents]
+
+
+async def test_concurrent_reads_of_many_ids_all_get_their_own(store: Store, reader: MongoReader) -> None:
+    """Reads that are gathered into one find each get the document they asked for, or None."""
+    await Batch(store.committer).create("", [gauge(number) for number in range(200)])
+    asked = [*range(200), *range(50), 777]
+    found = await asyncio.gather(*(reader.get("", f"urn:ngsi-ld:Gauge:{number:05d}") for number in asked))
+    assert [one["_id"][-5:] if one else None for one in found] == [f"{n:05d}" if n < 200 else None for n in asked]
+
+
+async def test_one_reader_that_gives_up_leaves_the_others_alone(store: Store, reader: MongoReader) -> None:
+    """A cancelled read of an id does not cancel another read of the same id."""
+    await Batch(store.committer).create("", [gauge(1)])
+    first = asyncio.create_task(reader.get("", "urn:ngsi-ld:Gauge:00001"))
+    second = asyncio.create_task(reader.get("", "urn:ngsi-ld:Gauge:00001"))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second is not None
+
+
+async def test_pages_are_whole_while_writers_write(store: Store, reader: MongoReader) -> None:
+    """Whoever turns page after page sees every entity that was there all the time, and sees it once."""
+    batch = Batch(store.committer)
+    await batch.create("", [gauge(number) for number in range(100, 300)])
+    seen: list[int] = []
+    for page in range(20):
+        seen += await numbers(reader, gauges(), limit=10, offset=page * 10)
+        await batch.create("", [gauge(page)])
+        await batch.delete("", [f"urn:ngsi-ld:Gauge:{100 + page:05d}"])
+    stayed = set(range(120, 300))
+    assert len(seen) == len(set(seen))
+    assert stayed <= set(seen)
+
+
+async def test_a_jump_to_any_offset_finds_the_right_page(store: Store, reader: MongoReader) -> None:
+    """An offset without a bookmark is counted off; one beyond the end is empty; the count tells all."""
+    await Batch(store.committer).create("", [gauge(number) for number in range(50)])
+    assert await numbers(reader, gauges(), limit=5, offset=33) == [33, 34, 35, 36, 37]
+    assert await numbers(reader, gauges(), limit=5, offset=41) == [41, 42, 43, 44, 45]
+    assert await numbers(reader, gauges(), limit=5, offset=38) == [38, 39, 40, 41, 42]
+    assert await numbers(reader, gauges(), limit=5, offset=60) == []
+    assert (await reader.query("", gauges(), limit=0, count=True)).count == 50
+
+
+async def test_what_has_expired_is_not_found(store: Store, reader: MongoReader) -> None:
+    """An entity whose expiresAt has passed is not read any more, even before it is swept away (4.22)."""
+    now = time.time_ns() // 1_000_000
+    await Batch(store.committer).create("", [gauge(1, expires=now - 1), gauge(2, expires=now + 60_000)])
+    assert await reader.get("", "urn:ngsi-ld:Gauge:00001") is None
+    assert await numbers(reader, gauges(now=now), limit=5) == [2]
+    assert [ids async for _, ids in reader.due(now)] == [["urn:ngsi-ld:Gauge:00001"]]
+
+
+async def test_usage_tells_types_attributes_and_kinds(store: Store, reader: MongoReader) -> None:
+    """Discovery counts entities by type and attribute, with all kinds that an attribute has."""
+    name = CORE.attribute("level")
+    several = [{"type": "Property", "value": 1}, {"type": "Relationship", "object": "urn:x:1", "datasetId": "urn:d:1"}]
+    await Batch(store.committer).create("", [gauge(1), gauge(2), {**gauge(3), "attrs": {name: several}}])
+    assert await reader.type_names("") == [TYPE]
+    assert await reader.count_of_type("", TYPE) == 3
+    (row,) = await reader.usage("", type_iri=TYPE)
+    assert (row.attribute, sorted(row.kinds), row.entities) == (name, ["Property", "Relationship"], 3)
+    assert await reader.attribute_count("", name) == 4
+
+
+async def test_without_mongodb_a_read_is_503_in_bounded_time() -> None:
+    """A read without MongoDB ends as Unavailable within the store's timeout."""
+    settings = Settings.from_environment(
+        {"MONGODB_URI": "mongodb://127.0.0.1:9/?directConnection=true"}, store_timeout=1.0
+    )
+    databases = Databases(settings)
+    reader = MongoReader(databases, settings)
+    try:
+        async with asyncio.timeout(4):
+            with pytest.raises(Unavailable):
+                await reader.get("", "urn:x:1")
+            with pytest.raises(Unavailable):
+                await reader.query("", gauges(), limit=1)
+    finally:
+        await databases.close()

@@ -1,1 +1,0 @@
-"""Matching, planning and merging of distributed operations."""
