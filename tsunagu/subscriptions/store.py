@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 
 Key = tuple[str, str]
 RETRY_SECONDS = 0.5
+ENTRIES_AT_ONCE = 100
 
 
 class SubscriptionObserver(Protocol):
@@ -114,7 +115,9 @@ class SubscriptionStore:
         seen: set[Key] = set()
         self._written_here.clear()
         for tenant in await self._catalogue.tenants():
-            for entry in await self._catalogue.find(tenant, KIND):
+            for number, entry in enumerate(await self._catalogue.find(tenant, KIND)):
+                if number % ENTRIES_AT_ONCE == ENTRIES_AT_ONCE - 1:
+                    await asyncio.sleep(0)
                 key = (tenant, entry["id"])
                 seen.add(key)
                 if key not in self._written_here:

@@ -93,6 +93,11 @@ class HttpTransport:
                     return await self._post(message)
         except TimeoutError:
             return Result(ok=False, reason=f"no answer within {message.timeout:g} s")
+        except aiohttp.ClientConnectorError as error:
+            fault = error.os_error
+            return Result(
+                ok=False, reason=f"no connection: {fault}" if isinstance(fault, _Forbidden) else str(error)[:300]
+            )
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return Result(ok=False, reason=f"{type(error).__name__}: {error}"[:300])
 
