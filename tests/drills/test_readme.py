@@ -1,4 +1,4 @@
-"""The README's first minute works as printed."""
+"""What the README and the guides print works as printed."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.drill
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
-COMMANDS = [
-    command
-    for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
-    for command in re.split(r"\n(?=curl )", block.strip())
-]
+ROOT = Path(__file__).parents[2]
+
+
+def _commands(page: str) -> list[str]:
+    """Give the commands of a page's bash blocks, in order."""
+    blocks = re.findall(r"```bash\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    return [command for block in blocks for command in re.split(r"\n(?=curl )", block.strip())]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def _run(command: str, addresses: dict[str, str]) -> str:
 def test_every_command_of_the_first_minute_works_as_printed(addresses: dict[str, str]) -> None:
     """In the order of the README: each command succeeds, and the reads show what the text says."""
     shown = {}
-    for number, command in enumerate(COMMANDS):
+    for number, command in enumerate(_commands("README.md")):
         if "1027/ngsi-ld/v1/entities?type=Shelter" in command:
             _until_the_neighbour_knows(command, addresses)
         shown[number] = _run(command, addresses)
@@ -72,9 +73,10 @@ def _until_the_neighbour_knows(command: str, addresses: dict[str, str]) -> None:
         time.sleep(0.1)
 
 
-def test_every_linked_page_exists() -> None:
-    """Every relative link of the README leads to a file or folder of the repository."""
-    root = Path(__file__).parents[2]
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
-    assert links
-    assert [link for link in links if not (root / link).exists()] == []
+@pytest.mark.parametrize("page", ["docs/integrator.md", "docs/developer.md", "docs/neighbour.md"])
+def test_every_command_of_a_guide_works_as_printed(addresses: dict[str, str], page: str) -> None:
+    """In the order of the page: each command succeeds."""
+    commands = _commands(page)
+    assert len(commands) > 2
+    for command in commands:
+        _run(command, addresses)
