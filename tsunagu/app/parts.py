@@ -33,6 +33,7 @@ from tsunagu.broker.operations.entity_maps import EntityMaps
 from tsunagu.broker.operations.inbox import Inbox
 from tsunagu.broker.operations.reports import Reports
 from tsunagu.broker.operations.subscriptions import Subscriptions
+from tsunagu.broker.storage.mongo.attribute_indexes import AttributeIndexes
 from tsunagu.broker.storage.mongo.catalogue import MongoCatalogue
 from tsunagu.broker.storage.mongo.changes import MongoChangeLog
 from tsunagu.broker.storage.mongo.client import Databases
@@ -64,9 +65,10 @@ class Parts:
         self.writer = secrets.token_hex(6)
         self.databases = Databases(settings)
         self.catalogue = MongoCatalogue(self.databases)
-        self.committer = Committer(self.databases, settings, writer=self.writer)
+        self.indexes = AttributeIndexes(self.databases, self.catalogue)
+        self.committer = Committer(self.databases, settings, writer=self.writer, indexes=self.indexes)
         self.log = MongoChangeLog(self.databases, writer=self.writer, open_number=self.committer.open_number)
-        self.reader = MongoReader(self.databases, settings)
+        self.reader = MongoReader(self.databases, settings, indexes=self.indexes)
         self.guard = OutgoingGuard(settings.allow_private)
         self.fetcher = ContextFetcher(
             self.guard, timeout=settings.context_timeout, max_bytes=settings.context_max_bytes
@@ -150,6 +152,7 @@ class Parts:
         await self._until_store_answers()
         await self.databases.ready("")
         await self.catalogue.start()
+        await self.indexes.load()
         await self.devices.load()
         await self.dispatcher.start()
         self._tasks.append(asyncio.create_task(self.sweeper.run(), name="sweeper"))

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from tsunagu.broker.changes import ChangeListener
     from tsunagu.broker.settings import Settings
+    from tsunagu.broker.storage.mongo.attribute_indexes import AttributeIndexes
     from tsunagu.broker.storage.mongo.client import Database, Databases
     from tsunagu.broker.storage.writes import Write
 
@@ -49,6 +50,14 @@ class _Lost(Exception):
     """A guard of the group did not hold: another process changed an entity meanwhile."""
 
 
+class _Narrow(Exception):
+    """The group brings attributes in a form that the declared indexes do not know; `lacking` by attribute."""
+
+    def __init__(self, lacking: dict[str, set[str]]) -> None:
+        super().__init__()
+        self.lacking = lacking
+
+
 class _Doubtful(Exception):
     """The commit was sent, and its fate is unknown."""
 
@@ -57,11 +66,18 @@ class Committer:
     """Commits writes in groups. `writer` identifies this process in the log; `listener` hears of committed changes."""
 
     def __init__(
-        self, databases: Databases, settings: Settings, *, writer: str, listener: ChangeListener | None = None
+        self,
+        databases: Databases,
+        settings: Settings,
+        *,
+        writer: str,
+        listener: ChangeListener | None = None,
+        indexes: AttributeIndexes | None = None,
     ) -> None:
         self._databases = databases
         self._writer = writer
         self.listener = listener
+        self._indexes = indexes
         self._limit = settings.group_limit
         self._in_flight = settings.groups_in_flight
         self._queue_limit = settings.queue_limit
@@ -144,6 +160,9 @@ class Committer:
                     await self._transact(group)
             except (_Doubtful, TimeoutError) as error:
                 raise Unavailable(UNAVAILABLE) from error
+            except _Narrow as narrow:
+                assert self._indexes is not None
+                await self._indexes.widen(tenant, narrow.lacking)
             except (_Lost, PyMongoError, BSONError, OverflowError) as error:
                 if is_outage(error):
                     if time.monotonic() + 0.1 >= deadline:
@@ -195,6 +214,8 @@ class Committer:
             if not group.changes and not group.receipts:
                 await session.abort_transaction()
                 return
+            if self._indexes is not None and (lacking := self._indexes.lacking(tenant, group.changes)):
+                raise _Narrow(lacking)
             numbers = range(first + 1, last + 1)
             self._open[tenant].update(numbers)
             doubtful = False

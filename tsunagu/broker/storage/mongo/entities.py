@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tsunagu.broker.changes import Document
     from tsunagu.broker.query.ast import EntityQuery
     from tsunagu.broker.settings import Settings
+    from tsunagu.broker.storage.mongo.attribute_indexes import AttributeIndexes
     from tsunagu.broker.storage.mongo.client import Databases
 
 GATHER_LIMIT = 64
@@ -43,8 +44,9 @@ class _Gather:
 class MongoReader:
     """Reads entities; concurrent reads by id share one `find` (architecture, "The one idea")."""
 
-    def __init__(self, databases: Databases, settings: Settings) -> None:
+    def __init__(self, databases: Databases, settings: Settings, *, indexes: AttributeIndexes | None = None) -> None:
         self._databases = databases
+        self._indexes = indexes
         self._timeout = settings.store_timeout
         self._gathers: dict[str, _Gather] = {}
         self._bookmarks = Bookmarks()
@@ -137,7 +139,8 @@ class MongoReader:
         MongoDB from answering out of the index alone.
         """
         now = query.now
-        where = to_filter(query if now is None else replace(query, now=None))
+        members = await self._indexes.members(tenant) if self._indexes is not None and query.q is not None else {}
+        where = to_filter(query if now is None else replace(query, now=None), members=members)
         total: int | None = None
         if count:
             total = await self._count(tenant, where)
@@ -235,6 +238,29 @@ class MongoReader:
                 if matches is None or matches(document):
                     yield document
 
+    async def explain(self, tenant: str, query: EntityQuery, *, limit: int) -> dict[str, Any]:
+        """Return how MongoDB finds the first page of a query: index, keys and documents looked at, time in ms.
+
+        Also the filter itself, and whether what it finds is tested once more or ranked in memory.
+        """
+        members = await self._indexes.members(tenant) if self._indexes is not None else {}
+        where = to_filter(replace(query, now=None), members=members)
+        order = to_sort(query.order) or BY_ID
+        find = {"find": ENTITIES, "filter": where, "sort": order, "limit": limit}
+        with translated():
+            reply = await self._databases.of(tenant).command({"explain": find, "verbosity": "executionStats"})
+        statistics = reply["executionStats"]
+        return {
+            "indexes": sorted(_indexes_in(statistics["executionStages"])) or ["none: all entities are looked at"],
+            "keysExamined": statistics["totalKeysExamined"],
+            "entitiesExamined": statistics["totalDocsExamined"],
+            "entitiesFound": statistics["nReturned"],
+            "milliseconds": statistics["executionTimeMillis"],
+            "testedAgainInMemory": residual(query) is not None,
+            "rankedInMemory": needs_ranking(query.order),
+            "filter": where,
+        }
+
     async def type_names(self, tenant: str) -> list[str]:
         """Return the entity types (IRIs) of which entities exist."""
         with translated():
@@ -309,3 +335,11 @@ class MongoReader:
     async def close(self) -> None:
         """Wait for the reads that are under way."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _indexes_in(stage: dict[str, Any]) -> set[str]:
+    """Return the names of the indexes that a plan uses."""
+    found = {stage["indexName"]} if "indexName" in stage else set()
+    for inner in [stage["inputStage"]] if "inputStage" in stage else stage.get("inputStages", []):
+        found |= _indexes_in(inner)
+    return found
