@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -55,6 +55,10 @@ def _endpoint_uri(text: str) -> str:
         raise ValueError(f"must be a URI with a host and, if any, a port from 1 to 65535: {error}") from None
     if not parts.hostname:
         raise ValueError("must name a host, as in http://host:port/path")
+    if parts.scheme.lower() in {"mqtt", "mqtts"}:
+        topic = unquote(parts.path[1:])
+        if not topic or any(sign in topic for sign in "+#\0"):
+            raise ValueError("must name a topic without wildcards, as in mqtt://host:port/topic/subtopic")
     return text
 
 

@@ -6,7 +6,10 @@ import asyncio
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+import orjson
+import paho.mqtt.client as paho
 from aiohttp import web
 
 from tests.unit.subscriptions.rig import SWIFT, value
@@ -389,3 +392,29 @@ async def test_rubbish_subscriptions_in_the_store_stop_nothing(rigs: Start, rece
     other = await rigs()
     await other.create("a", level=value(1))
     await receiver.wait(1)
+
+
+async def test_a_subscription_over_mqtt(rig: Rig, mqtt_url: str) -> None:
+    """A subscription to an MQTT endpoint is notified through the server (058)."""
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    parts = urlsplit(mqtt_url)
+    client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+    client.on_message = lambda _client, _data, message: loop.call_soon_threadsafe(heard.put_nowait, message.payload)
+    client.connect(parts.hostname or "", parts.port or 1883)
+    topic = f"city/{rig.writer}"
+    client.subscribe(topic, 1)
+    client.loop_start()
+    endpoint = {"notifierInfo": [{"key": "MQTT-QoS", "value": "1"}], "receiverInfo": [{"key": "k", "value": "v"}]}
+    subscription = await rig.subscribe(f"{mqtt_url}/{topic}", endpoint=endpoint)
+    await asyncio.sleep(0.1)
+    await rig.create("a", level=value(1))
+    async with asyncio.timeout(5):
+        message = orjson.loads(await heard.get())
+    client.disconnect()
+    client.loop_stop()
+    assert message["metadata"]["Content-Type"] == "application/json"
+    assert message["metadata"]["k"] == "v"
+    assert "json-ld#context" in message["metadata"]["Link"]
+    assert message["body"]["subscriptionId"] == subscription
+    assert message["body"]["data"][0]["id"] == "urn:x:a"

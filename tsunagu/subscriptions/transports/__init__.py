@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tsunagu.subscriptions.transports.http import HttpTransport
+from tsunagu.subscriptions.transports.mqtt import MqttTransport
 from tsunagu.subscriptions.transports.transport import Message, Result, Transport
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 SCHEMES: dict[str, Callable[[OutgoingGuard], Transport]] = {
     "http": HttpTransport,
     "https": HttpTransport,
+    "mqtt": MqttTransport,
+    "mqtts": MqttTransport,
 }
 
 __all__ = ["SCHEMES", "Message", "Result", "Transport", "Transports"]
