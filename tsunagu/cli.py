@@ -1,4 +1,7 @@
-"""The command `tsunagu`: `up` runs a broker and the servers it needs, `serve` runs one worker process."""
+"""The command `tsunagu`: `up` runs a broker and the servers it needs, `serve` runs one worker process.
+
+`index` and `explain` are an operator's tools on a running broker's database.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,28 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="run one worker process; settings come from TSUNAGU_* variables")
     serve.add_argument("--fd", type=int, help="descriptor of a listening socket that the parent process hands over")
     serve.set_defaults(run=_serve)
+    _add_tools(commands)
     return parser
+
+
+def _add_tools(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--tenant", default="", help="the tenant (the default tenant)")
+    shared.add_argument("--context", help="URL of the @context that names are read with (the core @context)")
+    shared.add_argument("--data", type=Path, default=Path(".tsunagu"), help="data folder of a running `up` (.tsunagu)")
+    index = commands.add_parser("index", help="index the values of an attribute, so that queries on it are fast")
+    actions = index.add_subparsers(required=True, metavar="ACTION", dest="action")
+    for action, text in (("add", "declare an index"), ("drop", "remove one")):
+        one = actions.add_parser(action, help=text, parents=[shared])
+        one.add_argument("type", help="entity type, such as RiverLevelObserved")
+        one.add_argument("attribute", help="attribute, such as waterLevel")
+    actions.add_parser("list", help="list the declared indexes", parents=[shared])
+    index.set_defaults(run=_index)
+    explain = commands.add_parser(
+        "explain", help="tell how a query is found, and which index it uses", parents=[shared]
+    )
+    explain.add_argument("query", help="query string of GET /entities: 'type=RiverLevelObserved&q=waterLevel>2'")
+    explain.set_defaults(run=_explain)
 
 
 def _up(options: argparse.Namespace) -> int:
@@ -66,6 +90,24 @@ def _serve(options: argparse.Namespace) -> int:
     from tsunagu.up import brokers, worker
 
     return worker.serve(brokers.read_settings({}), descriptor=options.fd)
+
+
+def _index(options: argparse.Namespace) -> int:
+    from tsunagu.up import tools
+
+    for line in tools.index(
+        options.action, getattr(options, "type", ""), getattr(options, "attribute", ""), tools.place_of(options)
+    ):
+        print(line)
+    return 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from tsunagu.up import tools
+
+    for line in tools.explain(options.query, tools.place_of(options)):
+        print(line)
+    return 0
 
 
 def _port(text: str) -> int:
