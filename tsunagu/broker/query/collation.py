@@ -45,7 +45,8 @@ _PLACES = {
     ("bs", "cyrl"): "bs_Cyrl",
 }
 _EVERYWHERE = {"search": "search", "eor": "eor", "emoji": "emoji"}
-_HAN = {"stroke": "stroke", "zhuyin": "zhuyin", "unihan": "unihan", "gb2312": "gb2312han", "big5han": "big5han"}
+_HAN = {"zhuyin": "zhuyin", "unihan": "unihan", "gb2312": "gb2312han", "big5han": "big5han"}
+_HAN_DEFAULTS = {"stroke": "zh_Hant", "pinyin": "zh"}  # by their own names MongoDB refuses them now and then
 _VARIANTS: dict[str, Mapping[str, str]] = {
     "ar": {"compat": "compat"},
     "bn": {"trad": "traditional"},
@@ -60,7 +61,6 @@ _VARIANTS: dict[str, Mapping[str, str]] = {
     "si": {"dict": "dictionary"},
     "vi": {"trad": "traditional"},
     "zh": _HAN,
-    "zh_Hant": {**{key: name for key, name in _HAN.items() if key != "stroke"}, "pinyin": "pinyin"},
 }
 _TRUTH: Mapping[str, bool] = {"": True, "true": True, "yes": True, "false": False, "no": False}
 _ATTRIBUTES: dict[str, tuple[str, Mapping[str, str | int | bool]]] = {
@@ -102,5 +102,7 @@ def _locale(found: re.Match[str], variant: str) -> str:
     locale = (
         _PLACES.get((language, found["script"] or "")) or _PLACES.get((language, found["region"] or "")) or language
     )
+    if language == "zh" and variant:
+        locale = _HAN_DEFAULTS.get(variant, "zh")
     name = _VARIANTS.get(locale, {}).get(variant) or _EVERYWHERE.get(variant)
     return f"{locale}@collation={name}" if name else locale

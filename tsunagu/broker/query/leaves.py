@@ -2,7 +2,8 @@
 
 A leaf is a JSON value that is no array. A DateTime, Date or Time of a query compares with strings that have the form
 of its kind, plain or as a JSON-LD typed value ({"@type": "DateTime", "@value": "2026-07-18T19:10:00Z"}, annex C.6).
-Values of different types are never equal and have no order; true and false are no numbers.
+Values of different types are never equal and have no order; true and false are no numbers. What is a string by
+definition, such as the texts of a LanguageProperty and IRIs, is no DateTime, whatever it looks like.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from __future__ import annotations
 import operator
 from typing import TYPE_CHECKING, Any
 
-from tsunagu.broker.query.ast import Compare, Moment
+from tsunagu.broker.query.ast import Between, Compare, Like, Moment
 from tsunagu.broker.query.moments import moment_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tsunagu.broker.query.ast import Between, Value
+    from tsunagu.broker.query.ast import Value
 
     LeafTest = Callable[[Any], bool]
 
@@ -48,11 +49,25 @@ def equality_test(values: tuple[Value, ...]) -> LeafTest:
     return test
 
 
-def comparison_test(node: Compare) -> LeafTest:
-    """Return the test of a comparison: equal to any of the values, or in order to the only one."""
+def leaf_tests(node: Compare | Between | Like) -> tuple[LeafTest, LeafTest]:
+    """Return the test of any leaf, and that of one that is a string by definition; of the positive form, if negated."""
+    if isinstance(node, Like):
+        search = node.pattern.search
+        matches: LeafTest = lambda leaf: isinstance(leaf, str) and search(leaf)  # noqa: E731
+        return matches, matches
+    if isinstance(node, Between):
+        test = range_test(node)
+        return test, (_never if isinstance(node.low, Moment) or isinstance(node.high, Moment) else test)
     if node.operator in ("==", "!="):
-        return equality_test(node.values)
-    return _order_test(node.values[0], ORDER[node.operator])
+        return equality_test(node.values), equality_test(
+            tuple(value for value in node.values if isinstance(value, str))
+        )
+    test = _order_test(node.values[0], ORDER[node.operator])
+    return test, (_never if isinstance(node.values[0], Moment) else test)
+
+
+def _never(_: Any) -> bool:
+    return False
 
 
 def range_test(node: Between) -> LeafTest:
@@ -86,7 +101,7 @@ def time_test(node: Compare | Between) -> LeafTest:
     if not isinstance(node, Compare):
         low, high = milliseconds(node.low), milliseconds(node.high)
         return lambda time: low is not None and high is not None and low <= time <= high
-    moments = frozenset(filter(None.__ne__, map(milliseconds, node.values)))
+    moments = frozenset(moment for moment in map(milliseconds, node.values) if moment is not None)
     if node.operator in ("==", "!="):
         return moments.__contains__
     compare = ORDER[node.operator]

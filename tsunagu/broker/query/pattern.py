@@ -97,21 +97,21 @@ class _Reader:
 
     def piece(self) -> Node:
         start = self.at
-        if self.take("^"):
-            part: Node = Anchor(start=True)
-        elif self.take("$"):
-            part = Anchor(start=False)
-        else:
-            part = self.atom()
+        anchored = self.text[start] in "^$"
+        part = self.anchor() if anchored else self.atom()
         bounds = self.bounds()
         if bounds is None:
             return part
-        if isinstance(part, Anchor):
+        if anchored:
             self.fail("an anchor cannot be repeated,", start)
         self.take("?")
         if self.at < len(self.text) and self.text[self.at] in "*+?":
             self.fail("a repetition after a repetition", self.at)
         return Repeat(part, *bounds)
+
+    def anchor(self) -> Node:
+        self.at += 1
+        return Anchor(start=self.text[self.at - 1] == "^")
 
     def bounds(self) -> tuple[int, int | None] | None:
         for token, bounds in (("*", (0, None)), ("+", (1, None)), ("?", (0, 1))):

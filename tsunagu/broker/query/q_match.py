@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.query.ast import And, Between, Compare, Exists, Like, Linked, Or, PointsTo
-from tsunagu.broker.query.leaves import comparison_test, range_test, time_test
+from tsunagu.broker.query.leaves import leaf_tests, time_test
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -101,49 +101,49 @@ def _has(path: Path) -> InstanceTest:
 
 
 def _instance_test(node: Compare | Between | Like) -> InstanceTest:
+    """Return the test of an instance; for the negated operators see `ast`."""
     path = node.path
-    if isinstance(node, Like):
-        search = node.pattern.search
-        return _like(path, lambda leaf: isinstance(leaf, str) and search(leaf), negated=node.negated)
-    if isinstance(node, Between):
-        leaf_test, negated, equality = range_test(node), node.negated, True
-    else:
-        leaf_test, negated, equality = comparison_test(node), node.operator == "!=", node.operator in ("==", "!=")
-    if negated:
-        has, any_leaf = _has(path), _any_leaf(path, leaf_test, objects=True)
-        return lambda instance: has(instance) and not any_leaf(instance)
-    return _any_leaf(path, leaf_test, objects=equality)
-
-
-def _like(path: Path, leaf_test: LeafTest, *, negated: bool) -> InstanceTest:
-    """~=: a string among the targets matches; !~=: there is a string among the targets and none matches."""
-    matches = _any_leaf(path, leaf_test, objects=False)
-    if not negated:
+    equality = node.operator in ("==", "!=") if isinstance(node, Compare) else isinstance(node, Between)
+    matches = _any_leaf(path, *leaf_tests(node), objects=equality)
+    if not is_negated(node):
         return matches
-    is_text = _any_leaf(path, lambda leaf: isinstance(leaf, str), objects=False)
-    return lambda instance: is_text(instance) and not matches(instance)
+    present = _any_leaf(path, _is_text, _is_text, objects=False) if isinstance(node, Like) else _has(path)
+    return lambda instance: present(instance) and not matches(instance)
 
 
-def _any_leaf(path: Path, test: LeafTest, *, objects: bool) -> InstanceTest:
+def is_negated(node: Compare | Between | Like) -> bool:
+    """Return whether the term is one of != and !~=."""
+    return node.operator == "!=" if isinstance(node, Compare) else node.negated
+
+
+def _is_text(leaf: Any) -> bool:
+    return isinstance(leaf, str)
+
+
+def _any_leaf(path: Path, test: LeafTest, text_test: LeafTest, *, objects: bool) -> InstanceTest:
     """Return whether any target of an instance passes; `objects`: those of Relationships count, too."""
     if path.member:
         member = _member_name(path)
-        return lambda instance: member in instance and _passes(instance[member], test)
+        return lambda instance: member in instance and _passes(instance[member], text_test)
     if path.keys == ("*",):
-        return lambda instance: any(map(test, _texts(instance)))
+        return lambda instance: any(map(text_test, _texts(instance)))
     if path.keys:
         keys = path.keys
-        return lambda instance: any(_passes(value, test) for value in _reached(instance, keys))
-    members = VALUE_MEMBERS + OBJECT_MEMBERS if objects else VALUE_MEMBERS
+        return lambda instance: any(
+            _passes(value, text_test if member == "languageMap" else test) for member, value in _reached(instance, keys)
+        )
+    text_members = ("vocab", *OBJECT_MEMBERS) if objects else ("vocab",)
 
     def matches(instance: Instance) -> bool:
         value = instance.get("value", _MISSING)
         if value is not _MISSING:
             return any(map(test, value)) if isinstance(value, list) else test(value)
-        for member in members:
+        if "valueList" in instance:
+            return any(map(test, instance["valueList"]))
+        for member in text_members:
             if member in instance:
-                return _passes(instance[member], test)
-        return any(map(test, _texts(instance)))
+                return _passes(instance[member], text_test)
+        return any(map(text_test, _texts(instance)))
 
     return matches
 
@@ -161,11 +161,15 @@ def _texts(instance: Instance) -> Iterator[Any]:
             yield text
 
 
-def _reached(instance: Instance, keys: tuple[str, ...]) -> Iterator[Any]:
-    """Yield what a trailing path leads to; an array on the way stands for the objects in it (as in MongoDB)."""
+def _reached(instance: Instance, keys: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    """Yield what a trailing path leads to, each with the member of the instance where it starts.
+
+    An array on the way stands for the objects in it, as in MongoDB.
+    """
     for member in KEYED_MEMBERS:
         if member in instance:
-            yield from _follow(instance[member], keys)
+            for value in _follow(instance[member], keys):
+                yield member, value
 
 
 def _follow(value: Any, keys: tuple[str, ...]) -> Iterator[Any]:
@@ -196,7 +200,7 @@ def _time_test(node: Exists | Compare | Between | Like) -> TimeTest:
     if isinstance(node, Like):
         return lambda _: False
     test = time_test(node)
-    if node.negated if isinstance(node, Between) else node.operator == "!=":
+    if is_negated(node):
         return lambda time: time is not None and not test(time)
     return lambda time: time is not None and test(time)
 

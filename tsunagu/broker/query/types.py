@@ -7,6 +7,8 @@ Grammar::
     andOp        = ";"
     orOp         = "|" / ","
     EntityType   = a short name of 4.6.2, or a URI
+
+Departures, all wider: a conjunction needs no parentheses, `A;B`; alternatives may have some, `(A|B)`.
 """
 
 from __future__ import annotations
@@ -31,11 +33,7 @@ _TYPE = re.compile(r"[^|,;() ]+")
 
 
 def parse_types(text: object, context: Terms, *, parameter: str = "type") -> TypeSelection | None:
-    """Return the selection, or None for "*", which selects every type.
-
-    A selection without parentheses around a conjunction, `A;B`, is read as `(A;B)`.
-    Raises BadRequestData, TooComplexQuery.
-    """
+    """Return the selection, or None for "*", which selects every type. Raises BadRequestData, TooComplexQuery."""
     scanner = Scanner(text, parameter)
     if scanner.text == "*":
         return None

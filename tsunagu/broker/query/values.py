@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 _MOMENT = re.compile(r"[\d:T-]+(?:[.,]\d{1,6})?Z|\d{4}-\d\d-\d\d", re.ASCII)
+_TRUTH = re.compile("true|false")
 _WORD = re.compile(r'[^;|,()"\s]+')
 _END = re.compile(r"\s*(?:[;|,)]|\.\.|$)")
 _INT64 = 2**63
@@ -40,15 +41,15 @@ def take_value(scanner: Scanner, *, uri: bool) -> Value:
     start = scanner.at
     if scanner.peek() == '"':
         return take_quoted(scanner)
-    for form, read in ((_MOMENT, _moment), (_NUMBER, _number)):
+    for form, read in ((_MOMENT, _moment), (_NUMBER, _number), (_TRUTH, _truth)):
         text = scanner.match(form)
         if text is not None:
-            if _END.match(scanner.text, scanner.at):
+            if (uri or form is not _TRUTH) and _END.match(scanner.text, scanner.at):
                 return read(scanner, text, start)
             scanner.at = start
     word = scanner.match(_WORD)
     if uri and word:
-        return {"true": True, "false": False}.get(word, word)
+        return word
     more = ", a truth value or a URI" if uri else ""
     return scanner.fail(f"a value (a number, a string in quotes, a DateTime, Date or Time in UTC{more})", at=start)
 
@@ -63,6 +64,10 @@ def _moment(scanner: Scanner, text: str, start: int) -> Value:
             "a DateTime, Date or Time of the calendar such as 2026-07-18T19:10:00Z, 2026-07-18 or 19:10:00Z", at=start
         )
     return moment
+
+
+def _truth(_scanner: Scanner, text: str, _start: int) -> Value:
+    return text == "true"
 
 
 def _number(scanner: Scanner, text: str, start: int) -> Value:

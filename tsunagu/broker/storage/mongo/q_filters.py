@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.query.ast import And, Between, Compare, Exists, Like, Linked, Or, PointsTo
 from tsunagu.broker.query.leaves import milliseconds
-from tsunagu.broker.query.q_match import KEYED_MEMBERS, OBJECT_MEMBERS, VALUE_MEMBERS
+from tsunagu.broker.query.q_match import KEYED_MEMBERS, OBJECT_MEMBERS, VALUE_MEMBERS, is_negated
 from tsunagu.broker.storage.mongo.conditions import NOTHING, all_of, any_of, on_one_instance
 from tsunagu.broker.storage.mongo.language_maps import any_language
 from tsunagu.broker.storage.mongo.operands import operands_of
@@ -55,11 +55,6 @@ def q_filter(node: QNode, members: Members) -> Filter:
     if node.path.is_time:
         return _time_filter(node)
     return _Term(node, members).filter()
-
-
-def is_negated(node: Compare | Between | Like) -> bool:
-    """Return whether the term is one of != and !~=."""
-    return node.operator == "!=" if isinstance(node, Compare) else node.negated
 
 
 def _attribute(path: Path) -> str:
@@ -192,12 +187,14 @@ class _Term:
         """Yield the paths where a target may be, each with what it is compared to there."""
         operands, path = self.operands, self.path
         if not path.names:
-            yield "_id" if path.member == "id" else str(path.member), operands.plain
-        elif path.member or path.keys:
+            yield "_id" if path.member == "id" else str(path.member), operands.text
+        elif path.member:
+            yield f"{prefix}{path.member}", operands.text
+        elif path.keys:
             for place in _places(path):
-                yield prefix + place[1:], operands.plain
-                if path.keys:
-                    yield f"{prefix}{place[1:]}.@value", operands.typed
+                spoken = place.startswith(".languageMap.")
+                yield prefix + place[1:], operands.text if spoken else operands.plain
+                yield f"{prefix}{place[1:]}.@value", None if spoken else operands.typed
         else:
             yield from self._member_places(prefix)
 
