@@ -9,6 +9,7 @@ import uvicorn
 
 from tsunagu.app import create_app
 from tsunagu.up.ports import BACKLOG, listening_socket
+from tsunagu.up.protocol import JoiningProtocol
 
 if TYPE_CHECKING:
     from tsunagu.broker.settings import Settings
@@ -29,7 +30,7 @@ def serve(settings: Settings, *, descriptor: int | None = None) -> int:
     config = uvicorn.Config(
         create_app(settings),
         loop="uvloop",
-        http="httptools",
+        http=JoiningProtocol,
         ws="none",
         lifespan="on",
         log_config=None,
