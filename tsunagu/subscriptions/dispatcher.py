@@ -76,7 +76,7 @@ class Dispatcher:
         self.marks = Marks(changes, interval=policy.mark_interval)
         self.parking = Parking(parked, writer, self._refill_keys)
         self.bookkeeper = Bookkeeper(records, self.tallies, interval=policy.tally_interval)
-        self.throttles = Throttles(self._enqueue, self.parking.delivered)
+        self.throttles = Throttles(self._enqueue, self.parking.delivered, self.parking.keep, patience=policy.patience)
         self._transports = transports
         self._courier = Courier(transports, resolver, entities, self.tallies, policy, note=self.bookkeeper.note)
         self._hooks = Hooks(self._courier.deliver, self._delivered, self._give_up, self._put_away, self._refill)

@@ -1,13 +1,15 @@
 """Notifications outside of memory: written in batches, loaded again in order, removed when delivered.
 
 While anything of a subscription is parked, newer notifications of it go behind. A parked notification counts as dealt
-with for the watermark: the store has it. Everything here is done by one background task, so that it happens in order.
+with for the watermark: the store has it. All writing is done by one background task, so that it happens in order.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import structlog
@@ -33,22 +35,26 @@ class Backlog:
 
     __slots__ = ("cursor", "loading", "unsaved")
 
-    def __init__(self) -> None:
-        self.cursor = 0
-        self.unsaved = 0
+    def __init__(self, cursor: int) -> None:
+        self.cursor = cursor
+        self.unsaved: dict[Job, None] = {}
         self.loading = False
+
+    def set_back(self, seq: int) -> None:
+        """See to it that the row with this seq is loaded."""
+        self.cursor = min(self.cursor, seq - 1)
 
 
 class Parking:
-    """The parked notifications of one process (`owner`). `saved` hears of subscriptions whose jobs are written."""
+    """The parked notifications of one process (`owner`). `saved` hears of subscriptions that have rows to be loaded."""
 
     def __init__(self, store: ParkedDeliveries, owner: str, saved: Callable[[Iterable[Key]], None]) -> None:
         self._store = store
         self._owner = owner
         self._saved = saved
         self._backlogs: dict[Key, Backlog] = {}
-        self._unsaved: list[Job] = []
-        self._letters: list[tuple[Job, str]] = []
+        self._unsaved: dict[str, dict[Job, None]] = {}
+        self._letters: deque[tuple[Job, str]] = deque()
         self._removals: dict[str, set[str]] = {}
         self._discards: set[Key] = set()
         self._work = asyncio.Event()
@@ -66,7 +72,7 @@ class Parking:
     @property
     def unsaved(self) -> int:
         """How many jobs wait to be written."""
-        return len(self._unsaved)
+        return sum(map(len, self._unsaved.values()))
 
     def start(self) -> None:
         """Start the background task."""
@@ -79,28 +85,33 @@ class Parking:
         key = job.subscription.key
         backlog = self._backlogs.get(key)
         if backlog is None:
-            backlog = self._backlogs[key] = Backlog()
-            backlog.cursor = job.seq - 1
+            backlog = self._backlogs[key] = Backlog(job.seq - 1)
         if job.row is not None:
-            backlog.cursor = min(backlog.cursor, job.seq - 1)
+            backlog.set_back(job.seq)
             job.settle()
-            self._saved([key])
+            self._saved((key,))
             return
-        backlog.unsaved += 1
-        self._unsaved.append(job)
+        backlog.unsaved[job] = None
+        self.keep(job)
+
+    def keep(self, job: Job) -> None:
+        """Write a job down that stays in memory: it is loaded by an heir only."""
+        self._unsaved.setdefault(job.subscription.tenant, {})[job] = None
         self._work.set()
 
     def expect(self, key: Key) -> None:
         """Say that the store holds rows of a subscription."""
-        backlog = self._backlogs.setdefault(key, Backlog())
-        backlog.cursor = 0
+        self._backlogs.setdefault(key, Backlog(0)).cursor = 0
 
     def delivered(self, job: Job) -> None:
-        """Remove a job's row, if it has one, and settle it."""
+        """Remove what is kept of a job, and settle it."""
         for part in job.parts:
+            tenant = part.subscription.tenant
             if part.row is not None:
-                self._removals.setdefault(part.subscription.tenant, set()).add(part.row)
+                self._removals.setdefault(tenant, set()).add(part.row)
                 self._work.set()
+            elif tenant in self._unsaved:
+                self._unsaved[tenant].pop(part, None)
         job.settle()
 
     def bury(self, job: Job, reason: str) -> None:
@@ -111,10 +122,10 @@ class Parking:
     def discard(self, key: Key) -> None:
         """Remove everything of a subscription that is deleted."""
         self._backlogs.pop(key, None)
-        for job in self._unsaved:
-            if job.subscription.key == key:
-                job.settle()
-        self._unsaved = [job for job in self._unsaved if job.subscription.key != key]
+        unsaved = self._unsaved.get(key[0], {})
+        for job in [job for job in unsaved if job.subscription.key == key]:
+            del unsaved[job]
+            job.settle()
         self._discards.add(key)
         self._work.set()
 
@@ -125,24 +136,29 @@ class Parking:
     async def load(self, key: Key, limit: int) -> list[Parked]:
         """Return the next parked notifications of a subscription; when there are no more, its backlog ends.
 
-        Returns nothing while jobs are not written yet, or while another load is under way. Raises Unavailable.
+        Returns nothing while another load is under way. Raises Unavailable.
         """
         backlog = self._backlogs.get(key)
-        if backlog is None or backlog.loading or backlog.unsaved:
+        if backlog is None or backlog.loading:
             return []
         backlog.loading = True
         try:
             async with self._reading:
                 # What was delivered must be gone first: the cursor may have been set back.
                 await self._remove()
-                rows = await self._store.load(key[0], self._owner, key[1], after=backlog.cursor, limit=limit)
+                start = backlog.cursor
+                rows = await self._store.load(key[0], self._owner, key[1], after=start, limit=limit)
         finally:
             backlog.loading = False
-        if self._backlogs.get(key) is not backlog:
+        if self._backlogs.get(key) is not backlog or backlog.cursor != start:
             return []
+        complete = len(rows) < limit and not backlog.unsaved
+        if backlog.unsaved:
+            lowest = min(job.seq for job in backlog.unsaved)
+            rows = [row for row in rows if row.seq < lowest]
         if rows:
             backlog.cursor = rows[-1].seq
-        if len(rows) < limit and not backlog.unsaved:
+        if complete:
             del self._backlogs[key]
         return rows
 
@@ -166,26 +182,42 @@ class Parking:
 
     async def _save(self) -> None:
         """Write unsaved jobs and dead letters."""
-        while self._unsaved:
-            tenant = self._unsaved[0].subscription.tenant
-            jobs = [job for job in self._unsaved if job.subscription.tenant == tenant][:ROWS_AT_ONCE]
-            await self._store.put(tenant, [self.row(job) for job in jobs])
-            written = set(jobs)
-            present = [job for job in self._unsaved if job in written]  # some may have been discarded meanwhile
-            self._unsaved = [job for job in self._unsaved if job not in written]
-            for job in present:
-                backlog = self._backlogs.get(job.subscription.key)
-                if backlog is not None:
-                    backlog.unsaved -= 1
-                    backlog.cursor = min(backlog.cursor, job.seq - 1)
-                job.settle()
-            self._saved({job.subscription.key for job in present})
+        for tenant in list(self._unsaved):
+            unsaved = self._unsaved[tenant]
+            while unsaved:
+                jobs = list(islice(unsaved, ROWS_AT_ONCE))
+                await self._store.put(tenant, [self.row(job) for job in jobs])
+                self._written(tenant, jobs)
+            del self._unsaved[tenant]
         while self._letters:
             job, reason = self._letters[0]
             letter = DeadLetter(self.row(job), time.time_ns() // 1_000_000, reason)
             await self._store.bury(job.subscription.tenant, [letter])
-            self._letters.pop(0)
+            self._letters.popleft()
             job.settle()
+
+    def _written(self, tenant: str, jobs: list[Job]) -> None:
+        """Take note that jobs are in the store now; remove those again that were delivered or deleted meanwhile."""
+        unsaved = self._unsaved[tenant]
+        ready: dict[Key, None] = {}
+        for job in jobs:
+            row = self.row(job).id
+            if job not in unsaved:
+                self._removals.setdefault(tenant, set()).add(row)
+                self._work.set()
+                continue
+            del unsaved[job]
+            job.settle()
+            key = job.subscription.key
+            backlog = self._backlogs.get(key)
+            if backlog is not None and job in backlog.unsaved:
+                del backlog.unsaved[job]
+                backlog.set_back(job.seq)
+                ready[key] = None
+            else:
+                job.row = row
+        if ready:
+            self._saved(ready)
 
     async def _remove(self) -> None:
         """Remove what was delivered and what was deleted."""
@@ -208,7 +240,7 @@ class Parking:
 
     async def flushed(self) -> None:
         """Wait until everything asked for so far is written. Waits for the store if it is away."""
-        while self._unsaved or self._letters or self._removals or self._discards or self._busy:  # noqa: ASYNC110
+        while any(self._unsaved.values()) or self._letters or self._removals or self._discards or self._busy:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
     async def close(self) -> None:

@@ -18,9 +18,9 @@ class DeliveryPolicy:
     `concurrency`: notifications in flight to one endpoint; `queue`: notifications in memory for one endpoint before
     newer ones are parked; `group`: entities in one notification at most; `first_delay`, `factor`, `longest_delay`,
     `jitter`: of the pause after a failure; `patience`: after this long without success an endpoint's notifications are
-    parked; `give_up`: after this long a notification becomes a dead letter; `mark_interval`, `tally_interval`: between
-    two writings of the watermark, and of the tallies and attempts; `lease`: a process that did not renew its lease for
-    so long is dead.
+    parked; `give_up`: after this long a notification becomes a dead letter, `refusal`: the same when the endpoint takes
+    others and refuses this one; `mark_interval`, `tally_interval`: between two writings of the watermark, and of the
+    tallies and attempts; `lease`: a process that did not renew its lease for so long is dead.
     """
 
     timeout: float = 5.0
@@ -34,6 +34,7 @@ class DeliveryPolicy:
     jitter: float = 0.2
     patience: float = 10.0
     give_up: float = 24 * 3600.0
+    refusal: float = 60.0
     mark_interval: float = 0.2
     tally_interval: float = 1.0
     lease: float = 10.0

@@ -3,8 +3,11 @@
 Jobs of one lane (a subscription and an entity) go one after the other; lanes go side by side, as many at once as the
 policy's `concurrency`. Where more lanes of a subscription wait than there are places free, several go in one
 notification: different entities, never two jobs of one lane. An endpoint that fails gets one probe at a time, after
-growing pauses, until it answers. What an endpoint refuses while it is well (a body it does not like) holds up that lane
-only.
+growing pauses, until it answers.
+
+What an endpoint refuses while it takes others (a body it does not like) holds up that lane only: it is tried again for
+the policy's `refusal` and then given up; what follows in the lane is then tried once each, until something is taken. An
+endpoint that refuses everything is failing.
 
 The queue knows nothing of notifications' form: `deliver` sends a batch and says what became of it. It never raises.
 """
@@ -27,14 +30,15 @@ Key = tuple[str, str]
 
 
 class Lane:
-    """The jobs of one subscription and entity, in order; `failures` in a row of the first one."""
+    """The jobs of one subscription and entity, in order; `failures` of the first one, refused since `refused`."""
 
-    __slots__ = ("failures", "jobs", "name", "timer")
+    __slots__ = ("failures", "jobs", "name", "refused", "timer")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.jobs: deque[Job] = deque()
         self.failures = 0
+        self.refused: float | None = None
         self.timer: asyncio.TimerHandle | None = None
 
 
@@ -85,6 +89,7 @@ class EndpointQueue:
         self._timer: asyncio.TimerHandle | None = None
         self._failed_at = 0.0
         self._failing_since: float | None = None
+        self._refusing_since: float | None = None
         self.failures = 0
         self.size = 0
         self.closed = False
@@ -263,23 +268,33 @@ class EndpointQueue:
                 self._hooks.drained(self)
 
     def _answered(self) -> None:
-        """Note that the endpoint is well."""
+        """Note that the endpoint answers."""
         self._failing_since = None
         if self.failures:
             self.failures = 0
             self._pump()
 
     def _delivered(self, batch: Batch) -> None:
+        self._refusing_since = None
         for lane in batch.lanes:
+            lane.refused = None
             self._next(batch.subscription, lane)
         self._hooks.delivered(batch.jobs)
         self._answered()
 
     def _refused(self, batch: Batch, result: Result) -> None:
-        """Try each lane of a refused batch again, alone and later; give up what is too old."""
-        oldest = self._wall() - self._policy.give_up
+        """Try each lane of a refused batch again, alone and later; give up what was refused for too long."""
+        now = self._loop.time()
+        if self._refusing_since is None:
+            self._refusing_since = now
+        if now - self._refusing_since >= self._policy.patience:
+            self._failing_since = self._refusing_since
+            self._failed(batch, result)
+            return
         for lane, job in zip(batch.lanes, batch.jobs, strict=True):
-            if job.since < oldest or job.fleeting:
+            if lane.refused is None:
+                lane.refused = now
+            if job.fleeting or now - lane.refused >= self._policy.refusal:
                 self._next(batch.subscription, lane)
                 self._hooks.gave_up([job], result.reason)
                 continue

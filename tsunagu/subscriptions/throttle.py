@@ -28,11 +28,24 @@ class _Held:
 
 
 class Throttles:
-    """Holds back jobs of subscriptions with `throttling`. `release` gets what may go, `superseded` what is not told."""
+    """Holds back jobs of subscriptions with `throttling`. `release` gets what may go, `superseded` what is not told.
 
-    def __init__(self, release: Callable[[Job], None], superseded: Callable[[Job], None]) -> None:
+    What may be held for longer than `patience` seconds is given to `keep`, which writes it down: the watermark must not
+    wait for it.
+    """
+
+    def __init__(
+        self,
+        release: Callable[[Job], None],
+        superseded: Callable[[Job], None],
+        keep: Callable[[Job], None],
+        *,
+        patience: float,
+    ) -> None:
         self._release = release
         self._superseded = superseded
+        self._keep = keep
+        self._patience = patience
         self._loop = asyncio.get_running_loop()
         self._held: dict[Key, _Held] = {}
 
@@ -51,6 +64,8 @@ class Throttles:
         if older is not None:
             self._superseded(older)
         held.jobs[job.lane] = job
+        if job.row is None and job.subscription.throttling > self._patience:
+            self._keep(job)
 
     def _start(self, held: _Held, seconds: float, key: Key) -> None:
         held.ends = self._loop.time() + seconds

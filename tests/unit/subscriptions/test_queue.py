@@ -269,3 +269,35 @@ async def test_cooldown_is_honoured(far: Endpoint) -> None:
     far.send(subscription(cooldown=200), "a")
     await far.until(1)
     assert time.monotonic() - started >= 0.2
+
+
+async def test_what_is_refused_for_long_is_given_up() -> None:
+    """An entity whose notifications are refused while others are taken is given up after a while, one by one."""
+    far = Endpoint(replace(POLICY, refusal=0.1, patience=60.0))
+    to = subscription()
+
+    async def picky(jobs: list[Job]) -> Result:
+        far.batches.append([name(job) for job in jobs])
+        return Result(ok=False, status=422, reason="422", refused=True) if name(jobs[0]).startswith("bad") else WELL
+
+    far.queue._hooks.deliver = picky
+    for entity in ("bad", "bad", "bad", "good"):
+        far.send(to, entity)
+    await far.until(4)
+    assert far.given_up == ["bad0", "bad1", "bad2"]
+    assert far.arrived == ["good3"]
+    assert far.batches.count(["bad0"]) > 2
+    assert far.batches.count(["bad1"]) == 1
+    far.queue.close()
+
+
+async def test_an_endpoint_that_refuses_everything_is_failing(far: Endpoint) -> None:
+    """An endpoint that refused all it was sent for as long as the policy is patient counts as failing."""
+    far.results = [Result(ok=False, status=400, reason="400", refused=True)] * 1000
+    for entity in "abc":
+        far.send(subscription(id=f"urn:s:{entity}"), entity)
+    await asyncio.sleep(0.1)
+    assert not far.failing
+    await asyncio.sleep(0.25)
+    assert far.failing
+    assert far.given_up == []

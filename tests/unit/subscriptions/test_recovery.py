@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
 
 from tests.unit.subscriptions.rig import SWIFT, value
 from tsunagu.broker.storage.leases import Home
@@ -145,3 +148,58 @@ def test_gaps_tell_what_was_not_seen() -> None:
     assert [gaps.fill(number) for number in (11, 14, 14, 12, 12, 9)] == [True, True, False, True, False, False]
     assert gaps.lowest == 13
     assert gaps.last == 14
+
+
+async def test_what_is_throttled_for_long_survives(rigs: Start, receiver: Receiver) -> None:
+    """A change that is held back for longer than the policy is patient does not hold the watermark, and is not lost."""
+    policy = replace(SHORT_LEASE, patience=0.3)
+    first = await rigs(policy=policy)
+    await first.subscribe(receiver.url(), throttling=3600)
+    await first.create("a", level=value(0))
+    await receiver.wait(1)
+    for number in range(1, 6):
+        await first.patch("a", level=value(number))
+    async with asyncio.timeout(5):
+        while await first.log.watermark("", first.writer) < 6:
+            await asyncio.sleep(0.02)
+    assert await first.databases.of("")["parked"].count_documents({}) == 1
+    await first.crash()
+    await rigs(policy=policy)
+    await receiver.wait(2, seconds=10)
+    assert [one["level"]["value"] for one in receiver.entities] == [0, 5]
+
+
+async def test_a_storm(rigs: Start, receiver: Receiver) -> None:
+    """With an endpoint that fails at random, tiny queues and processes that die one after the other, all arrives."""
+    dice = random.Random(7)
+    seen: set[str] = set()
+    told: dict[str, list[int]] = {}
+
+    async def answer(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        await asyncio.sleep(dice.random() * 0.01)
+        if dice.random() < 0.3:
+            return web.Response(status=dice.choice([500, 503, 400, 404]))
+        if body["id"] not in seen:
+            seen.add(body["id"])
+            for entity in body["data"]:
+                told.setdefault(entity["id"], []).append(entity["level"]["value"])
+        return web.Response(status=dice.choice([200, 200, 200, 502]))
+
+    receiver.answer = answer
+    policy = replace(SHORT_LEASE, queue=8, concurrency=3, patience=0.1, longest_delay=0.05, group=3)
+    rig = await rigs(policy=policy)
+    await rig.subscribe(receiver.url())
+    for entity in "abcdef":
+        await rig.create(entity, level=value(0))
+    number = 0
+    for _ in range(3):
+        for _ in range(25):
+            number += 1
+            await asyncio.gather(*(rig.patch(entity, level=value(number)) for entity in "abcdef"))
+        following = await rigs(policy=policy)
+        await rig.crash()
+        rig = following
+    expected = list(range(number + 1))
+    async with asyncio.timeout(60):
+        while not all(set(expected) == set(told.get(f"urn:x:{entity}", ())) for entity in "abcdef"):
+            await asyncio.sleep(0.05)
