@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tsunagu.broker.operations.draft import complete
 from tsunagu.schemas.entity import CORE_NAMESPACE, stored_name
 from tsunagu.schemas.times import parse_ms
 
@@ -72,7 +73,7 @@ def entity(label: str, kinds: Any = "Thing", attrs: dict[str, Any] | None = None
     `members`: scope, expires, created, modified, as in the stored form.
     """
     stored, times = _stored(attrs or {})
-    return {
+    document = {
         "_id": f"urn:{label}",
         "type": [CONTEXT.expand_term(kind) for kind in ([kinds] if isinstance(kinds, str) else kinds)],
         "attrs": stored,
@@ -82,6 +83,8 @@ def entity(label: str, kinds: Any = "Thing", attrs: dict[str, Any] | None = None
         "v": 1,
         **members,
     }
+    complete(document)
+    return document
 
 
 def _stored(attrs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -96,6 +96,15 @@ DOCUMENTS = [
     entity("gspace", "Geo", {"observationSpace": geo("Point", [139.70, 35.60])}),
     entity("gwrong", "Geo", {"observationSpace": prop("Tokyo")}),
     entity("gpole", "Geo", {"location": geo("Point", [10.0, 89.99])}),
+    entity(
+        "glarge",
+        "Geo",
+        {
+            "location": geo(
+                "Polygon", [[[-100.0, -60.0], [-10.0, -60.0], [-10.0, -5.0], [-100.0, -5.0], [-100.0, -60.0]]]
+            )
+        },
+    ),
     entity("gdate", "Geo", {"location": geo("Point", [179.999, 0.0])}),
 ]
 
@@ -297,7 +306,7 @@ _TOKYO = "[139.7,35.6]"
 GEO = [
     (("near;maxDistance==500", "Point", _TOKYO, None), "gp1 gp3 gline gbox gmulti"),
     (("near;maxDistance==950", "Point", _TOKYO, None), "gp1 gp2 gp3 gline gbox gholed gmulti"),
-    (("near;minDistance==500", "Point", _TOKYO, None), "gp2 gp3 gholed gpole gdate"),
+    (("near;minDistance==500", "Point", _TOKYO, None), "gp2 gp3 gholed gpole glarge gdate"),
     (("near;maxDistance==500", "Point", _TOKYO, "observationSpace"), "gspace"),
     (
         ("near;maxDistance==3000", "LineString", "[[139.0,35.62],[140.0,35.62]]", None),
@@ -309,9 +318,12 @@ GEO = [
     (("within", "Polygon", "[[[139.7,35.5],[139.8,35.5],[139.8,35.7],[139.7,35.7],[139.7,35.5]]]", None), "gp2"),
     (("contains", "Point", _TOKYO, None), "gp1 gp3 gline gbox gmulti"),
     (("contains", "Polygon", _BOX, None), "gbox"),
+    (("contains", "Point", "[-50.0,-5.5]", None), "glarge"),
+    (("contains", "Point", "[-50.0,-59.9]", None), "glarge"),
+    (("intersects", "LineString", "[[-120.0,-50.0],[-20.0,-50.0]]", None), "glarge"),
     (("intersects", "Point", _TOKYO, None), "gp1 gp3 gline gbox gmulti"),
     (("intersects", "LineString", "[[139.70,35.59],[139.70,35.61]]", None), "gp1 gp3 gline gbox gholed gmulti"),
-    (("disjoint", "Point", _TOKYO, None), "gp2 gp3 gholed gpole gdate"),
+    (("disjoint", "Point", _TOKYO, None), "gp2 gp3 gholed gpole glarge gdate"),
     (("equals", "Point", _TOKYO, None), "gp1 gp3"),
     (("equals", "LineString", "[[139.71,35.6],[139.7,35.6],[139.69,35.6]]", None), "gline"),
     (

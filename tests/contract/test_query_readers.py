@@ -20,7 +20,6 @@ from tsunagu.broker.query.q import parse_q
 from tsunagu.broker.query.scope import parse_scope
 from tsunagu.broker.query.types import parse_types
 from tsunagu.broker.storage.mongo.filters import residual, to_filter
-from tsunagu.schemas.entity import LOCATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +37,7 @@ def query_collection(mongo_uri: str) -> Iterator[Collection[dict[str, Any]]]:
     with MongoClient[dict[str, Any]](mongo_uri) as client:
         collection = client["tsunagu_test_query"]["entities"]
         collection.drop()
-        collection.create_index([(f"attrs.{LOCATION}.value", GEOSPHERE)])
+        collection.create_index([("geo", GEOSPHERE)])
         collection.insert_many(table.DOCUMENTS)
         yield collection
         client.drop_database("tsunagu_test_query")
@@ -62,7 +61,7 @@ def check(collection: Collection[dict[str, Any]], query: EntityQuery, expected: 
     assert labels(filter(matches, table.DOCUMENTS)) == wanted
     found = list(collection.find(to_filter(query)))
     remains = residual(query)
-    assert set(labels(found)) >= set(wanted)
+    assert set(labels(found)) >= set(wanted), "the filter loses what matches"
     assert labels(found if remains is None else filter(remains, found)) == wanted
 
 

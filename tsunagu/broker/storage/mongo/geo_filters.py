@@ -1,12 +1,10 @@
-"""Geoqueries as MongoDB conditions: a box that lets more through than it should (4.10).
+"""Geoqueries as MongoDB conditions: candidates, which the caller tests exactly in memory (4.10; `filters.residual`).
 
 MongoDB has no contains, overlaps or equals, draws lines as great circles where RFC 7946 draws them straight, and
-measures nothing but points. So the condition only says that the geometry touches a box around the reference geometry,
-which a 2dsphere index serves well, and the caller tests exactly in memory what it finds (`filters.residual`).
-
-The box is wider by MARGIN degrees, since a straight edge and a great circle part by 0.04 degrees over 6 degrees of
-longitude at the middle latitudes: longer edges of stored geometries may be missed near the edge of the box. A box near
-a pole, over the antimeridian, or wider than MAX_SPAN has no such shape; then all geometries are tested.
+measures nothing but points. So the condition says no more than that bounding boxes meet: that of the reference
+geometry, wider by the distance if there is one, and that of the stored geometry. For location, the latter is the
+member `geo` of the document, which has an index (`tsunagu.schemas.geo_cover`); of other GeoProperties, points are
+compared by their coordinates, and all other geometries are candidates.
 """
 
 from __future__ import annotations
@@ -14,47 +12,66 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tsunagu.broker.query.geometry import EARTH_RADIUS, planar
+from tsunagu.broker.query.geometry import EARTH_RADIUS
+from tsunagu.schemas.entity import LOCATION
+from tsunagu.schemas.geo import GEOMETRY_TYPES
+from tsunagu.schemas.geo_cover import MARGIN, Box, bounds, cover
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tsunagu.broker.query.ast import GeoQuery
 
-MARGIN = 0.05
-MAX_SPAN = 60.0
-MAX_LATITUDE = 80.0
-STEP = 1.0
+MAX_LATITUDE = 89.0
+MAX_WIDTH = 180.0
+_EXTENDED = sorted(GEOMETRY_TYPES - {"Point"})
 
 
 def geo_condition(geo: GeoQuery) -> dict[str, Any]:
-    """Return the condition that holds of every document that meets the geoquery, and of others."""
+    """Return a condition that holds of every document that meets the geoquery, and of others.
+
+    Near a pole, around half of the world, and for what is not near or disjoint, every geometry is a candidate.
+    """
+    unbounded = geo.relation == "disjoint" or geo.min_distance is not None
+    boxes = [] if unbounded else list(_boxes(geo))
+    if geo.attribute == LOCATION:
+        return {"geo": {"$geoIntersects": {"$geometry": _area(boxes)}}} if boxes else {"geo": {"$exists": True}}
     path = f"attrs.{geo.attribute}.value"
-    box = None if geo.relation == "disjoint" or geo.min_distance is not None else _box(geo)
-    if box is None:
+    if not boxes:
         return {f"{path}.coordinates": {"$exists": True}}
-    return {path: {"$geoIntersects": {"$geometry": {"type": "Polygon", "coordinates": [list(_ring(*box))]}}}}
+    points = [
+        {f"{path}.coordinates.0": {"$gte": west, "$lte": east}, f"{path}.coordinates.1": {"$gte": south, "$lte": north}}
+        for west, south, east, north in boxes
+    ]
+    return {"$or": [*points, {f"{path}.type": {"$in": _EXTENDED}}]}
 
 
-def _box(geo: GeoQuery) -> tuple[float, float, float, float] | None:
-    """Return west, south, east and north of the box in degrees, None where there is none."""
-    west, south, east, north = planar(geo.geometry).bounds
+def _boxes(geo: GeoQuery) -> Iterator[Box]:
+    """Yield the box around the reference geometry, in two parts where it lies over the antimeridian."""
+    west, south, east, north = bounds(dict(geo.geometry))
     reach = math.degrees((geo.max_distance or 0.0) / EARTH_RADIUS) + MARGIN
     south, north = south - reach, north + reach
     farthest = max(abs(south), abs(north))
     if farthest > MAX_LATITUDE:
-        return None
-    wide = math.degrees(math.asin(min(1.0, math.sin(math.radians(reach)) / math.cos(math.radians(farthest)))))
+        return
+    shrunk = math.sin(math.radians(reach)) / math.cos(math.radians(farthest))
+    wide = math.degrees(math.asin(shrunk)) if shrunk < 1 else MAX_WIDTH
     west, east = west - wide, east + wide
-    if west < -180 or east > 180 or east - west > MAX_SPAN or north - south > MAX_SPAN:  # noqa: PLR2004 - degrees
-        return None
-    return west, south, east, north
+    if east - west >= MAX_WIDTH:
+        return
+    yield max(west, -180.0), south, min(east, 180.0), north
+    if west < -180:  # noqa: PLR2004 - the antimeridian
+        yield west + 360, south, 180.0, north
+    if east > 180:  # noqa: PLR2004
+        yield -180.0, south, east - 360, north
 
 
-def _ring(west: float, south: float, east: float, north: float) -> Iterator[list[float]]:
-    """Yield the closed ring of the box, with positions along the parallels so that they stay parallels."""
-    steps = max(1, math.ceil((east - west) / STEP))
-    longitudes = [west + (east - west) * step / steps for step in range(steps + 1)]
-    yield from ([longitude, south] for longitude in longitudes)
-    yield from ([longitude, north] for longitude in reversed(longitudes))
-    yield [west, south]
+def _area(boxes: list[Box]) -> dict[str, Any]:
+    """Return the boxes as one GeoJSON geometry that MongoDB takes."""
+    polygons: list[dict[str, Any]] = []
+    for west, south, east, north in boxes:
+        shape = cover({"type": "MultiPoint", "coordinates": [[west, south], [east, north]]})
+        polygons.extend(shape if isinstance(shape, list) else [shape])
+    if len(polygons) == 1:
+        return polygons[0]
+    return {"type": "MultiPolygon", "coordinates": [polygon["coordinates"] for polygon in polygons]}

@@ -16,7 +16,6 @@ from tsunagu.broker.query.q import parse_q
 from tsunagu.broker.query.scope import parse_scope
 from tsunagu.broker.query.types import parse_types
 from tsunagu.broker.storage.mongo.filters import needs_ranking, order_fields, residual, to_filter, to_sort
-from tsunagu.schemas.entity import LOCATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,7 +115,7 @@ def indexed(mongo_uri: str) -> Iterator[Collection[dict[str, Any]]]:
         collection = client["tsunagu_test_filters"]["entities"]
         collection.create_index([("type", ASCENDING), ("_id", ASCENDING)], name="type")
         collection.create_index([("scope", ASCENDING)], name="scope", sparse=True)
-        collection.create_index([(f"attrs.{LOCATION}.value", GEOSPHERE)], name="location")
+        collection.create_index([("geo", GEOSPHERE)], name="geo")
         collection.create_index([(f"attrs.{name('level')}.value", ASCENDING)], name="level")
         collection.insert_many(
             entity(
@@ -136,8 +135,8 @@ def indexed(mongo_uri: str) -> Iterator[Collection[dict[str, Any]]]:
         (EntityQuery(types=parse_types("T7", CONTEXT)), "type", 20),
         (EntityQuery(types=parse_types("T7", CONTEXT), now=5), "type", 20),
         (EntityQuery(types=parse_types("T7|T8", CONTEXT)), "type", 40),
-        (EntityQuery(geo=parse_geo("near;maxDistance==500", "Point", [139.5, 35], None, CONTEXT)), "location", 200),
-        (EntityQuery(geo=parse_geo("equals", "Point", [139.5, 35], None, CONTEXT)), "location", 200),
+        (EntityQuery(geo=parse_geo("near;maxDistance==500", "Point", [139.5, 35], None, CONTEXT)), "geo", 30),
+        (EntityQuery(geo=parse_geo("equals", "Point", [139.5, 35], None, CONTEXT)), "geo", 12),
         (EntityQuery(id_pattern=parse_pattern("^urn:00[0-9]{2}")), "_id_", 100),
         (EntityQuery(q=parse_q("level>990", CONTEXT)), "level", 9),
         (EntityQuery(q=parse_q("level==5,7", CONTEXT)), "level", 2),
