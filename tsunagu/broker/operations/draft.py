@@ -145,10 +145,9 @@ def complete(document: Document, before: Document | None = None) -> None:
             document["geo"] = before["geo"]
     elif location is not None:
         shapes = [cover(one["value"]) for one in instances(location) if one["type"] == "GeoProperty"]
-        if len(shapes) == 1:
-            document["geo"] = shapes[0]
-        elif shapes:
-            document["geo"] = [part for shape in shapes for part in (shape if isinstance(shape, list) else [shape])]
+        parts = [part for shape in shapes for part in (shape if isinstance(shape, list) else [shape])]
+        if parts:
+            document["geo"] = parts[0] if len(parts) == 1 else {"type": "GeometryCollection", "geometries": parts}
     due = [document["expires"]] if "expires" in document else []
     for times in document["sys"].values():
         due.extend(one["e"] for one in instances(times) if "e" in one)
