@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
-APT := apt-get install (as root, or with sudo)
+APT := run, as root or with sudo: apt-get install
 
 .DEFAULT_GOAL := help
 .PHONY: help install up demo-check test drills bench lint format clean
@@ -16,18 +16,18 @@ help: ## list the commands
 install: $(STAMP) ## make .venv and install everything, pinned; quick when nothing changed
 
 $(STAMP): pyproject.toml constraints.txt
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: $(APT) python3"; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found; $(APT) python3"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "$$($(PYTHON) --version) is too old, Tsunagu needs 3.11: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
 	@if [ -e $(VENV) ] && ! $(BIN)/python -c '' 2>/dev/null; then \
-	  echo "$(VENV) is broken (a moved folder?): remove it, then run make again"; exit 1; fi
+	  echo "$(VENV) is broken (a moved folder?): remove it, then make again"; exit 1; fi
 	@if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then \
 	  [ -x $(BIN)/pip ] || $(PYTHON) -m venv $(VENV); \
-	elif $(PYTHON) -m pip --python $(PYTHON) --version >/dev/null 2>&1; then \
+	elif $(PYTHON) -m pip --python "$$(command -v $(PYTHON))" --version >/dev/null 2>&1; then \
 	  [ -x $(BIN)/pip ] || { $(PYTHON) -m venv --without-pip $(VENV) && \
 	    PIP_CONSTRAINT=constraints.txt $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }; \
 	else \
-	  echo "$(PYTHON) can make no virtual environment: $(APT) python3-venv, then run make again"; exit 1; \
+	  echo "$(PYTHON) can make no virtual environment; $(APT) python3-venv; then make again"; exit 1; \
 	fi
 	@echo "Installing into $(VENV) (about 400 MB, once) …"
 	@PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=constraints.txt \
@@ -46,8 +46,9 @@ test: $(STAMP) ## the whole suite, against real servers
 drills: $(STAMP) ## the long form of the drills: kills real processes again and again
 	@TSUNAGU_DRILLS=long $(BIN)/pytest -m drill $(ARGS)
 
-bench: $(STAMP) ## store-level benchmark: changes/s in groups of 64 against groups of one
-	@$(BIN)/python -m tests.bench.store $(ARGS)
+bench: $(STAMP) ## the whole broker under load, beside the ceilings of the machine (needs wrk); and the store alone
+	@$(BIN)/python -m tests.bench.store --rounds 3
+	@$(BIN)/python -m tests.bench.run $(ARGS)
 
 lint: $(STAMP) ## ruff, mypy strict, the layers of the architecture
 	@$(BIN)/ruff check .

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import secrets
+import tempfile
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -20,6 +24,9 @@ from tsunagu.broker.settings import Settings
 from tsunagu.broker.storage.mongo.client import Databases
 from tsunagu.broker.storage.mongo.committer import Committer
 from tsunagu.broker.storage.writes import Outcome, Write
+from tsunagu.up import mongod
+from tsunagu.up.child import Child
+from tsunagu.up.ports import free_port
 
 NAMES = [f"https://uri．etsi．org/ngsi-ld/default-context/attribute{n}" for n in range(8)]
 ENTITIES = 10_000
@@ -73,14 +80,35 @@ async def measure(databases: Databases, uri: str, *, size: int, in_flight: int, 
     return done / took, used / done * 1e6
 
 
-async def main(uri: str, seconds: float, rounds: int) -> None:
-    """Measure groups of 1 and of 64 in turn, several times, and print the medians and their ratio."""
+async def rate(uri: str, *, seconds: float) -> float:
+    """Return the changes a second of the committer alone, in groups of 64, two in flight, on a database of its own."""
     settings = Settings.from_environment({"MONGODB_URI": uri}, database_prefix="bench" + secrets.token_hex(3))
     databases = Databases(settings)
+    await _fill(databases, settings)
+    found, _ = await measure(databases, uri, size=64, in_flight=2, seconds=seconds)
+    await _drop(databases, settings)
+    return found
+
+
+async def _fill(databases: Databases, settings: Settings) -> None:
     filler = Committer(databases, settings, writer="fill")
     for start in range(0, ENTITIES, 500):
         await filler.submit_all("", [write(number) for number in range(start, start + 500)])
     await filler.close()
+
+
+async def _drop(databases: Databases, settings: Settings) -> None:
+    for name in await databases.client.list_database_names():
+        if name.startswith(settings.database_prefix):
+            await databases.client.drop_database(name)
+    await databases.close()
+
+
+async def main(uri: str, seconds: float, rounds: int) -> None:
+    """Measure groups of 1 and of 64 in turn, several times, and print the medians and their ratio."""
+    settings = Settings.from_environment({"MONGODB_URI": uri}, database_prefix="bench" + secrets.token_hex(3))
+    databases = Databases(settings)
+    await _fill(databases, settings)
     figures: dict[str, list[float]] = {}
     for _ in range(rounds):
         for label, size, in_flight in (
@@ -94,18 +122,32 @@ async def main(uri: str, seconds: float, rounds: int) -> None:
     middle = {label: sorted(rates)[len(rates) // 2] for label, rates in figures.items()}
     for label in list(middle)[1:]:
         print(f"{label}: {middle[label] / middle['one at a time']:.1f} times one at a time")
-    for name in await databases.client.list_database_names():
-        if name.startswith(settings.database_prefix):
-            await databases.client.drop_database(name)
-    await databases.close()
+    await _drop(databases, settings)
+
+
+@contextlib.contextmanager
+def mongodb(uri: str | None) -> Iterator[str]:
+    """Give the URI of a MongoDB: the one named, else of an embedded one that lives as long as the block."""
+    if uri:
+        yield uri
+        return
+    with tempfile.TemporaryDirectory(prefix="tsunagu-bench-") as folder:
+        data = Path(folder)
+        server = mongod.Mongod(mongod.find_binary(), data, free_port(), data / "mongod.log")
+        child = Child(server.program)
+        child.start()
+        asyncio.run(server.ready(child))
+        try:
+            yield server.uri
+        finally:
+            asyncio.run(child.stop())
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--uri", default=os.environ.get("MONGODB_URI", "mongodb://127.0.0.1:27017/?directConnection=true")
-    )
+    parser.add_argument("--uri", default=os.environ.get("MONGODB_URI"), help="MongoDB; none: an embedded one")
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    uvloop.run(main(options.uri, options.seconds, options.rounds))
+    with mongodb(options.uri) as address:
+        uvloop.run(main(address, options.seconds, options.rounds))
