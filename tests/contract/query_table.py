@@ -203,6 +203,8 @@ PATHS = [
     ("address[no]==2..4", "jberlin"),
     ("address[no]!=2..4", "berlin cities"),
     ("address[postcode]", ""),
+    ("address[@none]", ""),
+    ('address[a-b."c"]!="x"', ""),
     ("temp.accuracy", "acc1 acc2 acc3"),
     ("temp.accuracy==0.5", "acc1 acc3"),
     ("temp.accuracy!=0.5", "acc2"),

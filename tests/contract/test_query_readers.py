@@ -11,8 +11,10 @@ from pymongo import GEOSPHERE, MongoClient
 
 from tests.contract import query_strategies as strategies
 from tests.contract import query_table as table
-from tests.contract.query_documents import CONTEXT, name
-from tsunagu.broker.query.ast import EntityQuery, EntitySelector
+from tests.contract.query_documents import CONTEXT, entity, name, prop
+from tests.unit.broker.query.patterns import patterns as random_patterns
+from tests.unit.broker.query.patterns import texts as random_texts
+from tsunagu.broker.query.ast import EntityQuery, EntitySelector, Like, Path
 from tsunagu.broker.query.geo import parse_geo
 from tsunagu.broker.query.match import compile_matcher
 from tsunagu.broker.query.pattern import parse_pattern
@@ -178,6 +180,20 @@ def test_readers_agree(
 ) -> None:
     """On random documents and random queries, geoqueries among them, both readers give the same answer."""
     agree(scratch_collection, documents, queries)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    sources=st.lists(random_patterns, min_size=1, max_size=4),
+    candidates=st.lists(random_texts, min_size=1, max_size=8, unique=True),
+)
+def test_patterns_agree(
+    scratch_collection: Collection[dict[str, Any]], sources: list[str], candidates: list[str]
+) -> None:
+    """On random regular expressions and random texts, our search and MongoDB's give the same answer."""
+    documents = [entity(str(number), attrs={"a": prop(text)}) for number, text in enumerate(candidates)]
+    patterns = map(parse_pattern, sources)
+    agree(scratch_collection, documents, [EntityQuery(q=Like(Path((name("a"),)), pattern)) for pattern in patterns])
 
 
 def agree(collection: Collection[dict[str, Any]], documents: list[dict[str, Any]], queries: list[EntityQuery]) -> None:
