@@ -101,7 +101,8 @@ def rest_of(parts: Parts) -> FastAPI:
     """Return the FastAPI application for everything but the hot doors."""
     app = FastAPI(title="Tsunagu", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     metrics = CollectorRegistry()
-    for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR, parts.services.traffic, *COLLECTORS):
+    own = (parts.services.traffic, parts.dispatcher.metrics, *COLLECTORS)
+    for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR, *own):
         metrics.register(collector)
     app.include_router(status_router(parts.services, metrics))
     app.include_router(inbox_router(parts.services, parts.inbox))

@@ -28,6 +28,7 @@ class Bookkeeper:
         self._interval = interval
         self._attempts: deque[tuple[str, Attempt]] = deque(maxlen=KEPT_AT_MOST)
         self._task: asyncio.Task[None] | None = None
+        self._lock = asyncio.Lock()
 
     def start(self) -> None:
         """Start writing."""
@@ -47,6 +48,10 @@ class Bookkeeper:
 
     async def write(self) -> None:
         """Write everything now. Raises Unavailable."""
+        async with self._lock:
+            await self._write()
+
+    async def _write(self) -> None:
         if self._tallies:
             await self._tallies.write()
         by_tenant: dict[str, list[Attempt]] = {}

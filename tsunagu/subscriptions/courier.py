@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 LINKED_LIMIT = 1000
+REPLAY = ("Tsunagu-Replay", "true")
 DROPPED = Result(ok=True, reason="not wanted any more")
 
 
@@ -50,6 +51,7 @@ class Courier:
         policy: DeliveryPolicy,
         *,
         note: Callable[[str, Attempt], None],
+        count: Callable[[str, float], None],
     ) -> None:
         self._transports = transports
         self._resolver = resolver
@@ -57,6 +59,7 @@ class Courier:
         self._tallies = tallies
         self._policy = policy
         self._note = note
+        self._count = count
 
     async def deliver(self, jobs: list[Job]) -> Result:
         """Send jobs of one subscription in one notification, and say what became of it. Never raises."""
@@ -74,29 +77,15 @@ class Courier:
         if subscription.gone or not subscription.active or subscription.expires <= now:
             return DROPPED
         told = [(change, shared) for job in jobs for change, shared in zip(job.changes, job.shared, strict=True)]
-        if subscription.linked:
-            told = await self._meeting(subscription, told)
-            if not told:
-                return DROPPED
-        context = subscription.context
-        if context is None:
-            context = subscription.context = await self._resolver.resolve(subscription.context_source)
-        identity = notification_id((change for change, _ in told), subscription.id)
-        message = await self._message(subscription, identity, told, context)
+        message = await self.compose(subscription, told)
+        if message is None:
+            return DROPPED
         self._tallies.sent(subscription.tenant, subscription.id, now)
         result = await self._transports.send(message)
-        self._record(subscription, identity, told, message, result, now)
+        self._record(subscription, message, result, now)
         return result
 
-    def _record(
-        self,
-        subscription: Subscription,
-        identity: str,
-        told: list[tuple[Change, Rendered | None]],
-        message: Message,
-        result: Result,
-        started: int,
-    ) -> None:
+    def _record(self, subscription: Subscription, message: Message, result: Result, started: int) -> None:
         """Count an attempt and note it."""
         ended = time.time_ns() // 1_000_000
         if result.ok:
@@ -105,8 +94,8 @@ class Courier:
             self._tallies.failed(subscription.tenant, subscription.id, ended)
         attempt = Attempt(
             subscription=subscription.id,
-            notification=identity,
-            changes=tuple(change.key for change, _ in told),
+            notification=message.id,
+            changes=message.changes,
             at=started,
             ok=result.ok,
             status=result.status,
@@ -116,19 +105,33 @@ class Courier:
             digest=hashlib.sha256(message.body).hexdigest(),
         )
         self._note(subscription.tenant, attempt)
+        self._count("delivered" if result.ok else "refused" if result.refused else "failed", attempt.latency / 1000)
 
-    async def _message(
-        self, subscription: Subscription, identity: str, told: list[tuple[Change, Rendered | None]], context: Context
-    ) -> Message:
+    async def compose(self, subscription: Subscription, told: list[tuple[Change, Rendered | None]]) -> Message | None:
+        """Return the notification of changes, each with what others rendered of it; None if none is to be told.
+
+        Raises NgsiError when the @context, or an entity that is asked for, cannot be had now.
+        """
+        if subscription.linked:
+            told = await self._meeting(subscription, told)
+            if not told:
+                return None
+        context = subscription.context
+        if context is None:
+            context = subscription.context = await self._resolver.resolve(subscription.context_source)
+        identity = notification_id((change for change, _ in told), subscription.id)
         if subscription.join is None:
             entities = [rendered(change, shared, subscription, context) for change, shared in told]
         else:
             entities = await self._joined(subscription, [change for change, _ in told], context)
         endpoint = subscription.endpoint
+        replayed = any(change.meta is not None and change.meta.get("replay") for change, _ in told)
         return Message(
+            id=identity,
+            changes=tuple(change.key for change, _ in told),
             uri=endpoint.uri,
             body=envelope(subscription, identity, entities, context),
-            headers=headers(subscription, context),
+            headers=(*headers(subscription, context), REPLAY) if replayed else headers(subscription, context),
             timeout=min(endpoint.timeout or self._policy.timeout, self._policy.longest_timeout),
             settings=endpoint.notifier,
         )

@@ -20,9 +20,11 @@ from tsunagu.subscriptions.courier import Courier
 from tsunagu.subscriptions.index import candidates
 from tsunagu.subscriptions.job import Job, Numbers, Rendered
 from tsunagu.subscriptions.matching import Effect, matching
+from tsunagu.subscriptions.metrics import DeliveryMetrics
 from tsunagu.subscriptions.parking import Parking
 from tsunagu.subscriptions.queue import EndpointQueue, Hooks
 from tsunagu.subscriptions.recovery import Recovery
+from tsunagu.subscriptions.review import Review
 from tsunagu.subscriptions.store import SubscriptionStore
 from tsunagu.subscriptions.throttle import Throttles
 from tsunagu.subscriptions.timers import Timers
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from tsunagu.broker.changes import Change, ChangeLog
     from tsunagu.broker.jsonld.resolver import ContextResolver
+    from tsunagu.broker.operations.deliveries import Previewed
     from tsunagu.broker.operations.entities import Entities
     from tsunagu.broker.operations.subscription_form import Entry
     from tsunagu.broker.storage.catalogue import Catalogue
@@ -78,7 +81,17 @@ class Dispatcher:
         self.bookkeeper = Bookkeeper(records, self.tallies, interval=policy.tally_interval)
         self.throttles = Throttles(self._enqueue, self.parking.delivered, self.parking.keep, patience=policy.patience)
         self._transports = transports
-        self._courier = Courier(transports, resolver, entities, self.tallies, policy, note=self.bookkeeper.note)
+        self.metrics = DeliveryMetrics(self)
+        self._courier = Courier(
+            transports,
+            resolver,
+            entities,
+            self.tallies,
+            policy,
+            note=self.bookkeeper.note,
+            count=self.metrics.attempt,
+        )
+        self.review = Review(self, changes, self._courier)
         self._hooks = Hooks(self._courier.deliver, self._delivered, self._give_up, self._put_away, self._refill)
         self._queues: dict[Key, EndpointQueue] = {}
         self._loads: dict[EndpointQueue, asyncio.Task[None]] = {}
@@ -179,16 +192,17 @@ class Dispatcher:
         """Put a job into its endpoint's queue, or behind what is parked of its subscription."""
         subscription = job.subscription
         if subscription.key in self.parking or self._stopping:
-            self._park(job)
+            self.park(job)
             return
         queue = self._queue(subscription)
         probe = job.fleeting and not queue.resting and not queue.size
         if not subscription.active or queue.full or (queue.exhausted and not probe):
-            self._park(job)
+            self.park(job)
         else:
             queue.add(job)
 
-    def _park(self, job: Job) -> None:
+    def park(self, job: Job) -> None:
+        """Put a job into the parking, behind what is there of its subscription."""
         if job.fleeting:
             job.settle()
             return
@@ -205,13 +219,14 @@ class Dispatcher:
                 job.settle()
             else:
                 log.warning("notification_given_up", subscription=job.subscription.id, reason=reason)
+                self.metrics.gave_up(len(job.parts))
                 for part in job.parts:
                     self.parking.bury(part, reason)
 
     def _put_away(self, queue: EndpointQueue) -> None:
         """Park what is in memory for an endpoint that does not answer."""
         for job in queue.withdraw_all():
-            self._park(job)
+            self.park(job)
 
     # --- and back from the parking ----------------------------------------------------------------------------------
 
@@ -260,7 +275,7 @@ class Dispatcher:
         for row in rows:
             job = Job(subscription, row.changes, row.seq, lane=row.lane, row=row.id)
             if subscription.endpoint.uri != queue.uri or self._stopping:
-                self._park(job)  # changed meanwhile: back again
+                self.park(job)  # changed meanwhile: back again
             elif subscription.throttling:
                 self.throttles.offer(job)
             else:
@@ -299,10 +314,22 @@ class Dispatcher:
         for job in jobs:
             job.subscription = new
             if parked:
-                self._park(job)  # loaded from the parking: back to it, for the order's sake
+                self.park(job)  # loaded from the parking: back to it, for the order's sake
             else:
                 self.submit(job)
         self._refill_keys([new.key])
+
+    async def replay(self, tenant: str, subscription: str, start: int, end: int) -> int:
+        """Send changes again; see `operations.deliveries.DeliveryControl`."""
+        return await self.review.replay(tenant, subscription, start, end)
+
+    async def preview(self, tenant: str, entry: Entry, count: int) -> list[Previewed]:
+        """Show what would have been sent; see `operations.deliveries.DeliveryControl`."""
+        return await self.review.preview(tenant, entry, count)
+
+    async def written(self) -> None:
+        """Wait until the attempts made so far are on record. Raises Unavailable."""
+        await self.bookkeeper.write()
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
@@ -310,6 +337,11 @@ class Dispatcher:
     def waiting(self) -> int:
         """How many jobs are in memory."""
         return sum(queue.size for queue in self._queues.values()) + len(self.throttles)
+
+    @property
+    def failing(self) -> int:
+        """How many endpoints failed the last time they were sent anything."""
+        return sum(queue.failing for queue in self._queues.values())
 
     async def drain(self, seconds: float) -> None:
         """Deliver what is in memory, for so long at most; park the rest, and write the marks.
@@ -328,7 +360,7 @@ class Dispatcher:
             await queue.ended()
             self._put_away(queue)
         for job in self.throttles.take_all():
-            self._park(job)
+            self.park(job)
         async with asyncio.timeout(max(end - loop.time(), 5.0)):
             await self.parking.flushed()
         await self.marks.settle()

@@ -56,6 +56,7 @@ class Parking:
         self._unsaved: dict[str, dict[Job, None]] = {}
         self._letters: deque[tuple[Job, str]] = deque()
         self._removals: dict[str, set[str]] = {}
+        self._in_memory: dict[str, set[str]] = {}
         self._discards: set[Key] = set()
         self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -88,6 +89,7 @@ class Parking:
             backlog = self._backlogs[key] = Backlog(job.seq - 1)
         if job.row is not None:
             backlog.set_back(job.seq)
+            self._in_memory.get(key[0], set()).discard(job.row)
             job.settle()
             self._saved((key,))
             return
@@ -100,7 +102,7 @@ class Parking:
         self._work.set()
 
     def expect(self, key: Key) -> None:
-        """Say that the store holds rows of a subscription."""
+        """Say that the store may hold rows of a subscription that nobody has loaded yet, from any place on."""
         self._backlogs.setdefault(key, Backlog(0)).cursor = 0
 
     def delivered(self, job: Job) -> None:
@@ -108,6 +110,7 @@ class Parking:
         for part in job.parts:
             tenant = part.subscription.tenant
             if part.row is not None:
+                self._in_memory.get(tenant, set()).discard(part.row)
                 self._removals.setdefault(tenant, set()).add(part.row)
                 self._work.set()
             elif tenant in self._unsaved:
@@ -116,6 +119,8 @@ class Parking:
 
     def bury(self, job: Job, reason: str) -> None:
         """Make a dead letter of a job."""
+        if job.row is not None:
+            self._in_memory.get(job.subscription.tenant, set()).discard(job.row)
         self._letters.append((job, reason))
         self._work.set()
 
@@ -126,6 +131,8 @@ class Parking:
         for job in [job for job in unsaved if job.subscription.key == key]:
             del unsaved[job]
             job.settle()
+        loaded = self._in_memory.get(key[0], set())
+        loaded.difference_update([row for row in loaded if row.startswith(f"{key[1]}|")])
         self._discards.add(key)
         self._work.set()
 
@@ -160,6 +167,9 @@ class Parking:
             backlog.cursor = rows[-1].seq
         if complete:
             del self._backlogs[key]
+        in_memory = self._in_memory.setdefault(key[0], set())
+        rows = [row for row in rows if row.id not in in_memory]
+        in_memory.update(row.id for row in rows)
         return rows
 
     # --- the background task ----------------------------------------------------------------------------------------
@@ -216,6 +226,7 @@ class Parking:
                 ready[key] = None
             else:
                 job.row = row
+                self._in_memory.setdefault(tenant, set()).add(row)
         if ready:
             self._saved(ready)
 

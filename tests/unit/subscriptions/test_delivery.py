@@ -423,7 +423,7 @@ async def test_a_subscription_over_mqtt(rig: Rig, mqtt_url: str) -> None:
 
 
 async def test_order_in_a_storm(rigs: Start, receiver: Receiver) -> None:
-    """However an endpoint fails, answers lost included, each entity's changes arrive in order; a repeat comes at once."""
+    """However an endpoint fails, answers lost included, changes arrive in order per entity; repeats come at once."""
     dice = random.Random(11)
     told: dict[str, list[int]] = {}
 

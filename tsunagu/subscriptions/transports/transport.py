@@ -11,7 +11,8 @@ class Message:
     """A notification ready to be sent.
 
     `headers` go with it (HTTP headers, MQTT metadata): Content-Type, Link, NGSILD-Tenant, those of receiverInfo.
-    `settings` are the pairs of notifierInfo. `timeout` in seconds.
+    `settings` are the pairs of notifierInfo. `timeout` in seconds. For the record: `id` is the notification's,
+    `changes` are the keys of the changes that it tells.
     """
 
     uri: str
@@ -19,6 +20,8 @@ class Message:
     headers: tuple[tuple[str, str], ...]
     timeout: float
     settings: tuple[tuple[str, str], ...] = ()
+    id: str = ""
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
