@@ -111,3 +111,17 @@ def test_distance_to_a_line(at: tuple[float, float], start: tuple[float, float],
     sampled = min(haversine(*at, start[0] + (end[0] - start[0]) * s, start[1] + (end[1] - start[1]) * s) for s in steps)
     assert measured <= sampled * 1.001 + 0.001
     assert measured >= sampled * 0.99 - haversine(*start, *end) / 400
+
+
+grid = st.tuples(st.integers(-1, 11), st.integers(-1, 11))
+
+
+@given(
+    grid,
+    st.sampled_from(["within", "intersects", "disjoint"]),
+    st.sampled_from([HOLED, line((0, 0), (8, 8)), point(3, 3)]),
+)
+def test_points_are_treated_alike(at: tuple[int, int], relation: str, reference: dict[str, Any]) -> None:
+    """A point stands in the same relations as a MultiPoint of this one point."""
+    test = relation_test(relation, reference)
+    assert test(point(*at)) == test({"type": "MultiPoint", "coordinates": [list(at)]})

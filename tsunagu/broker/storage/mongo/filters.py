@@ -17,7 +17,7 @@ from tsunagu.broker.query.ast import EntityQuery
 from tsunagu.broker.query.match import compile_matcher
 from tsunagu.broker.storage.mongo.conditions import all_of, any_of
 from tsunagu.broker.storage.mongo.geo_filters import geo_condition
-from tsunagu.broker.storage.mongo.q_filters import q_filter
+from tsunagu.broker.storage.mongo.q_filters import is_exact, q_condition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -44,7 +44,7 @@ def to_filter(query: EntityQuery, *, members: Mapping[str, Collection[str]] = _N
         any_of(map(_selector, query.selectors)) if query.selectors else {},
         {} if query.attrs is None else any_of({f"attrs.{name}": {"$exists": True}} for name in query.attrs),
         {} if query.scope is None else _scopes(query.scope),
-        {} if query.q is None else q_filter(query.q, members).condition,
+        {} if query.q is None else q_condition(query.q, members),
         {} if query.geo is None else geo_condition(query.geo),
         {} if query.now is None else {"expires": {"$not": {"$lte": query.now}}},
     ]
@@ -56,10 +56,8 @@ def residual(query: EntityQuery) -> Callable[[Document], bool] | None:
 
     The test looks at `attrs` and `sys` only.
     """
-    inexact_q = query.q is not None and not q_filter(query.q, _NONE_KNOWN).exact
-    if query.geo is None and not inexact_q:
-        return None
-    return compile_matcher(EntityQuery(q=query.q if inexact_q else None, geo=query.geo))
+    q = None if query.q is None or is_exact(query.q) else query.q
+    return None if q is None and query.geo is None else compile_matcher(EntityQuery(q=q, geo=query.geo))
 
 
 def to_sort(order: Sequence[OrderKey]) -> dict[str, int] | None:

@@ -77,6 +77,13 @@ def _order(bound: Value, operator: str) -> Operands:
     return Operands(condition)
 
 
+def is_interval(node: object) -> bool:
+    """Return whether a term becomes two bounds, as an interval of numbers or of texts; one of moments does not."""
+    if not isinstance(node, Between) or isinstance(node.low, Moment) or isinstance(node.high, Moment):
+        return False
+    return isinstance(node.low, str) == isinstance(node.high, str)
+
+
 def _interval(low: Value, high: Value) -> Operands:
     if isinstance(low, Moment) and isinstance(high, Moment):
         condition = moment_patterns.between(low, high)

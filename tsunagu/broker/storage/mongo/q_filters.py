@@ -7,7 +7,6 @@ and conditions on one instance deeper than MAX_LEVELS.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.query.ast import And, Between, Compare, Exists, Like, Linked, Or, PointsTo
@@ -15,7 +14,7 @@ from tsunagu.broker.query.leaves import milliseconds
 from tsunagu.broker.query.q_match import KEYED_MEMBERS, OBJECT_MEMBERS, VALUE_MEMBERS, is_negated
 from tsunagu.broker.storage.mongo.conditions import NOTHING, all_of, any_of, on_one_instance
 from tsunagu.broker.storage.mongo.language_maps import any_language
-from tsunagu.broker.storage.mongo.operands import operands_of
+from tsunagu.broker.storage.mongo.operands import is_interval, operands_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -32,29 +31,31 @@ _MIXED = ("value", "valueList")
 _ORDER = {">": "$gt", ">=": "$gte", "<": "$lt", "<=": "$lte"}
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """A condition, and whether it says exactly what the query says or lets more through."""
-
-    condition: Condition
-    exact: bool = True
-
-
-def q_filter(node: QNode, members: Members) -> Filter:
-    """Return the filter of a tree without Linked nodes. `members`: see `filters.to_filter`."""
+def q_condition(node: QNode, members: Members) -> Condition:
+    """Return the condition of a tree without Linked nodes. `members`: see `filters.to_filter`."""
     if isinstance(node, And | Or):
-        parts = [q_filter(part, members) for part in node.parts]
         join = all_of if isinstance(node, And) else any_of
-        return Filter(join([part.condition for part in parts]), all(part.exact for part in parts))
+        return join([q_condition(part, members) for part in node.parts])
     if isinstance(node, Linked):
         raise TypeError("a linked term must be resolved before it becomes a filter")
     if isinstance(node, Exists):
-        return Filter(_exists(node))
+        return _exists(node)
     if isinstance(node, PointsTo):
-        return Filter(_points_to(node))
-    if node.path.is_time:
-        return _time_filter(node)
-    return _Term(node, members).filter()
+        return _points_to(node)
+    return _time_condition(node) if node.path.is_time else _Term(node, members).condition()
+
+
+def is_exact(node: QNode) -> bool:
+    """Return whether the condition of a tree says exactly what the tree says."""
+    if isinstance(node, And | Or):
+        return all(map(is_exact, node.parts))
+    if not isinstance(node, Compare | Between | Like) or not node.path.names:
+        return True
+    interval = is_interval(node)
+    if interval and node.path.keys:
+        return False
+    together = interval or is_negated(node) or (isinstance(node, Between) and node.path.is_time)
+    return not together or len(node.path.names) <= MAX_LEVELS
 
 
 def _attribute(path: Path) -> str:
@@ -97,31 +98,27 @@ class _Term:
     def __init__(self, node: Compare | Between | Like, members: Members) -> None:
         self.path = node.path
         self.negated = is_negated(node)
+        self.exact = is_exact(node)
         self.pattern = isinstance(node, Like)
         self.operands: Operands = operands_of(node)
         known = members.get(node.path.names[0]) if len(node.path.names) == 1 else None
         self.members = ALL_MEMBERS if known is None else frozenset(known)
 
-    def filter(self) -> Filter:
+    def condition(self) -> Condition:
+        here = f"{_attribute(self.path)}."
         if not self.path.names:
-            return Filter(self._none_here("") if self.negated else any_of(self._any_here("")))
+            return self._none_here("") if self.negated else any_of(self._any_here(""))
         if self.path.keys == ("*",):
-            return Filter(any_of(self._language()))
-        if self.negated or self.operands.interval:
-            return self._on_one_instance()
-        return Filter(any_of([*self._any_here(f"{_attribute(self.path)}."), *self._language()]))
-
-    def _on_one_instance(self) -> Filter:
-        interval_on_keys = self.operands.interval and bool(self.path.keys)
-        if interval_on_keys or len(self.path.names) > MAX_LEVELS:
-            if self.negated:
-                return Filter({_attribute(self.path): {"$exists": True}}, exact=False)
-            return Filter(
-                any_of([*self._any_here(f"{_attribute(self.path)}.", loose=True), *self._language()]), exact=False
+            return any_of(self._language())
+        if not self.exact:
+            return (
+                {here[:-1]: {"$exists": True}} if self.negated else any_of([*self._any_here(here), *self._language()])
             )
+        if not self.negated and not self.operands.interval:
+            return any_of([*self._any_here(here), *self._language()])
         segments = (f"attrs.{self.path.names[0]}", *self.path.names[1:])
         make = self._none_here if self.negated else self._one_here
-        return Filter(any_of([*on_one_instance(segments, make), *self._language()]))
+        return any_of([*on_one_instance(segments, make), *self._language()])
 
     def _one_here(self, prefix: str) -> Condition:
         return any_of(self._any_here(prefix))
@@ -168,14 +165,14 @@ class _Term:
             return [{f"{_attribute(self.path)}.languageMap": {"$exists": True}}] if self.negated else []
         return [any_language(self.path.names, test, negated=self.negated, some=self.pattern)]
 
-    def _any_here(self, prefix: str, *, loose: bool = False) -> list[Condition]:
+    def _any_here(self, prefix: str) -> list[Condition]:
         """Return the alternatives that a target of the instance at the prefix matches, languages aside."""
         operands = self.operands
         conditions: list[Condition] = []
         for place, operand in self._operand_places(prefix):
             if operand is None:
                 continue
-            if not operands.interval or loose:
+            if not operands.interval or not self.exact:
                 conditions.append({place: operand})
                 continue
             conditions.append({place: {"$elemMatch": operand}})
@@ -217,26 +214,26 @@ def _time_segments(path: Path) -> list[str]:
     return [f"sys.{path.names[0]}", *(f"s.{name}" for name in path.names[1:])]
 
 
-def _time_filter(node: Compare | Between | Like) -> Filter:
-    """Return the filter on a system time; a time is no string, so that patterns never match."""
+def _time_condition(node: Compare | Between | Like) -> Condition:
+    """Return the condition on a system time; a time is no string, so that patterns never match."""
     path = node.path
     if isinstance(node, Like):
-        return Filter(NOTHING)
+        return NOTHING
     negated = is_negated(node)
-    condition = _time_condition(node)
-    if condition is None:
-        return Filter(_exists(Exists(path)) if negated else NOTHING)
+    operators = _time_operators(node)
+    if operators is None:
+        return _exists(Exists(path)) if negated else NOTHING
     if negated:
-        condition = {"$exists": True, "$not": condition}
+        operators = {"$exists": True, "$not": operators}
     if not path.names or (isinstance(node, Compare) and not negated):
-        return Filter({_time_path(path): condition})
-    if len(path.names) > MAX_LEVELS:
-        return Filter(_exists(Exists(path)), exact=False)
+        return {_time_path(path): operators}
+    if not is_exact(node):
+        return _exists(Exists(path))
     member = path.member
-    return Filter(any_of(on_one_instance(_time_segments(path), lambda prefix: {f"{prefix}{member}": condition})))
+    return any_of(on_one_instance(_time_segments(path), lambda prefix: {f"{prefix}{member}": operators}))
 
 
-def _time_condition(node: Compare | Between) -> Condition | None:
+def _time_operators(node: Compare | Between) -> Condition | None:
     """Return the operators of the positive form, None if no time can match."""
     if isinstance(node, Between):
         low, high = milliseconds(node.low), milliseconds(node.high)
