@@ -2,11 +2,13 @@
 
 Milesight EM500-SWL/UDL (SensorDecoders, em-series): `history` is a list of older readings, each with its `timestamp`;
 `depth_error` stands in for `depth` when the sensor fails. Dragino LDDS75 (dragino-end-node-decoder): `Distance` holds
-"Invalid Reading" or "No Sensor" instead of millimetres. A fault is never a value: it goes to `status`.
+"Invalid Reading" or "No Sensor" instead of millimetres, and its decoder 1.1.4 writes "1240 mm" and "3.35 V".
+A fault is never a value: it goes to `status`.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +17,7 @@ MILESIGHT_KEYS = frozenset(
     ("battery", "depth", "depth_error", "distance", "distance_error", "distance_alarm", "distance_mutation", "history")
 )
 MILESIGHT_READINGS = ("depth", "distance")
+WITH_UNIT = re.compile(r"(-?\d+(?:\.\d+)?) (?:mm|V|°C)")
 GOOD = "good"
 
 
@@ -63,7 +66,16 @@ def _milesight(decoded: dict[str, Any]) -> Part:
 
 def _with_sentinel(decoded: dict[str, Any]) -> Part:
     name, words = SENTINELS[decoded["Node_type"]]
-    reading = decoded.get(name)
+    values = {key: _without_unit(value) for key, value in decoded.items()}
+    reading = values.get(name)
     if isinstance(reading, str) and reading in words:
-        return Part({k: v for k, v in decoded.items() if k != name}, status=reading, faulty=frozenset((name,)))
-    return Part(decoded, status=GOOD)
+        del values[name]
+        return Part(values, status=reading, faulty=frozenset((name,)))
+    return Part(values, status=GOOD)
+
+
+def _without_unit(value: Any) -> Any:
+    match = WITH_UNIT.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return value
+    return float(match[1]) if "." in match[1] else int(match[1])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tsunagu.adapters.message import Message, Reading
+    from tsunagu.adapters.message import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +37,18 @@ class Route:
 class Format:
     """A device format.
 
-    `resources` are the `resource` values of groups that speak it, the best first. `decode` reads a message, or raises
-    DeviceError (BadPayload …). `needs` are the query parameters without which its HTTP routes answer 400.
+    `resources` are the `resource` values of groups that speak it, the best first. `decode(message)` reads a message,
+    or raises DeviceError (BadPayload …). `needs` are the query parameters without which its HTTP routes answer 400.
+    A `configured` format reads messages by its group's settings: its decode gets them (`internal_attributes`) too.
     `personal` formats carry identities of people's belongings: the quarantine keeps no body of theirs.
     """
 
     name: str
     title: str
     resources: tuple[str, ...]
-    decode: Callable[[Message], Sequence[Reading]]
+    decode: Callable[..., Sequence[Reading]]
     topics: tuple[Topic, ...] = ()
     routes: tuple[Route, ...] = ()
     needs: tuple[str, ...] = ("k", "i")
     personal: bool = False
+    configured: bool = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from typing import Any
 
 import orjson
@@ -23,3 +25,11 @@ def parse_object(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadPayload(f"the payload must be a JSON object and not {type(value).__name__}")
     return value
+
+
+def from_base64(text: Any, where: str) -> bytes:
+    """Return the bytes that base64 encodes. Raises BadPayload naming the member."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, TypeError, ValueError):
+        raise BadPayload(f"{where} must be base64") from None

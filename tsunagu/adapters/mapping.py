@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tsunagu.adapters.devices.plan import Active, Plan, entity_uri
 from tsunagu.adapters.errors import BadMeasure, DeviceError
 from tsunagu.adapters.jexl import Expression
+from tsunagu.adapters.message import Ready
 from tsunagu.adapters.sink import EntityUpdate
 from tsunagu.adapters.values import plain
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tsunagu.adapters.time_policy import Stamp
 
 STATUS = "sensorStatus"
+VALUE_MEMBERS = ("value", "object", "languageMap", "vocab", "json", "valueList", "objectList")
 
 
 def map_measure(plan: Plan, measure: Measure, stamp: Stamp) -> list[EntityUpdate]:
@@ -34,8 +36,8 @@ def map_measure(plan: Plan, measure: Measure, stamp: Stamp) -> list[EntityUpdate
         declared = actives.get(key)
         if declared is None:
             if explicit is False:
-                instance = plain(value)
-                instance["observedAt"] = observed
+                instance = value.copy() if type(value) is Ready else plain(value)
+                instance.setdefault("observedAt", observed)
                 if stamped:
                     instance.update(stamped)
                 attrs[plan.name_of(key)] = instance
@@ -46,12 +48,12 @@ def map_measure(plan: Plan, measure: Measure, stamp: Stamp) -> list[EntityUpdate
     _add_status(attrs, measure, stamp)
     if isinstance(explicit, frozenset):
         attrs = _keep_listed(attrs, explicit, plan)
-    return [EntityUpdate(plan.entity_id, plan.entity_type, attrs, plan.static)] if attrs else []
+    return [EntityUpdate(plan.entity_id, plan.entity_type, attrs, _static(plan, measure))] if attrs else []
 
 
 def _instance(active: Active, value: Any, stamp: Stamp) -> dict[str, Any]:
     try:
-        instance = active.convert(value)
+        instance = active.convert(_bare(value))
     except DeviceError as error:
         raise BadMeasure(f"{active.name}: {error}") from None
     instance.update(active.extra)
@@ -59,6 +61,17 @@ def _instance(active: Active, value: Any, stamp: Stamp) -> dict[str, Any]:
     if stamp.extra:
         instance.update(stamp.extra)
     return instance
+
+
+def _static(plan: Plan, measure: Measure) -> dict[str, Any]:
+    return plan.static if measure.static is None else {**measure.static, **plan.static}
+
+
+def _bare(value: Any) -> Any:
+    """Return the value of an instance that came ready, any other value as it is."""
+    if type(value) is not Ready:
+        return value
+    return next((value[name] for name in VALUE_MEMBERS if name in value), None)
 
 
 def _add_status(attrs: dict[str, Any], measure: Measure, stamp: Stamp) -> None:
@@ -73,7 +86,7 @@ def _keep_listed(attrs: dict[str, Any], listed: frozenset[str], plan: Plan) -> d
 
 def _map_with_expressions(plan: Plan, measure: Measure, stamp: Stamp) -> list[EntityUpdate]:
     """Map a measure whose plan has expressions, other entities or computed metadata."""
-    values = {key: value for key, value in measure.values.items() if value is not None}
+    values = {key: _bare(value) for key, value in measure.values.items() if value is not None}
     context = {**(measure.context or {}), **values, **plan.variables, "TimeInstant": stamp.text}
     own = _own_entity(plan, context)
     context["entity_name"] = own
@@ -95,12 +108,12 @@ def _map_with_expressions(plan: Plan, measure: Measure, stamp: Stamp) -> list[En
         explicit = _evaluate_explicit(explicit, context)
     first = entities[own, plan.entity_type]
     if explicit is False:
-        _add_undeclared(plan, values, first, stamp)
+        _add_undeclared(plan, measure.values, first, stamp)
     _add_status(first, measure, stamp)
     if isinstance(explicit, frozenset):
         entities[own, plan.entity_type] = _keep_listed(first, explicit, plan)
     return [
-        EntityUpdate(entity_id, kind, attrs, plan.static if entity_id == own else {})
+        EntityUpdate(entity_id, kind, attrs, _static(plan, measure) if entity_id == own else {})
         for (entity_id, kind), attrs in entities.items()
         if attrs
     ]
@@ -141,9 +154,9 @@ def _evaluate_explicit(expression: Expression, context: dict[str, Any]) -> bool 
 
 def _add_undeclared(plan: Plan, values: dict[str, Any], attrs: dict[str, Any], stamp: Stamp) -> None:
     for key, value in values.items():
-        if key not in plan.actives:
-            instance = plain(value)
-            instance["observedAt"] = stamp.text
+        if key not in plan.actives and value is not None:
+            instance = value.copy() if type(value) is Ready else plain(value)
+            instance.setdefault("observedAt", stamp.text)
             if stamp.extra:
                 instance.update(stamp.extra)
             attrs[plan.name_of(key)] = instance

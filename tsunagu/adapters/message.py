@@ -40,7 +40,9 @@ class Measure:
     `time` is as the device gave it (see clock.read_time), None if it gave none. `receipt` is the message's own
     idempotency key. `context` holds further variables for expressions, which do not become attributes by themselves.
     `status` is what the device says of its sensor ("good", "Invalid Reading"), None if it says nothing;
-    keys that hold no value because of it are in `faulty`.
+    keys that hold no value because of it are in `faulty`. `raw` are the device's own bytes, where a network
+    hands them on: a device with a decoder or a layout gets its values from them. `static` are instances that describe
+    the entity and were not measured at that time.
     """
 
     apikey: str
@@ -51,6 +53,12 @@ class Measure:
     context: Mapping[str, Any] | None = None
     status: str | None = None
     faulty: frozenset[str] = frozenset()
+    raw: bytes = b""
+    static: dict[str, Any] | None = None
+
+
+class Ready(dict[str, Any]):
+    """A value that is an attribute instance already, normalized, and needs no conversion."""
 
 
 @dataclass(slots=True)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter as TallyCounter
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from tsunagu.adapters import clock, metrics
 from tsunagu.adapters.counters import CountReducer, flow_id
+from tsunagu.adapters.devices.plan import settings_of
 from tsunagu.adapters.errors import AdapterFault, DeviceError, EntityRefused
 from tsunagu.adapters.heartbeats import map_heartbeat
 from tsunagu.adapters.mapping import map_measure
@@ -30,10 +30,12 @@ from tsunagu.adapters.message import (
     Reading,
     Sighting,
 )
+from tsunagu.adapters.receipts import set_receipts
 from tsunagu.adapters.registry import FORMATS
 from tsunagu.adapters.sightings import SightingReducer, TagRules
 from tsunagu.adapters.sink import EntityUpdate, SinkUnavailable
 from tsunagu.adapters.time_policy import Stamp, TimePolicy, stamp
+from tsunagu.adapters.unpack import unpack_measure
 from tsunagu.adapters.validation import Rejected, check_update
 
 if TYPE_CHECKING:
@@ -102,8 +104,9 @@ class Pipeline:
     async def prepare(self, messages: Sequence[Message]) -> list[Work]:
         """Take messages through all steps before the commit. Raises SinkUnavailable; nothing is remembered then."""
         work = [Work(message) for message in messages]
-        decode(work)
+        await self._decode(work)
         await self._identify(work)
+        unpack(work)
         self._keep_time(work)
         map_values(work)
         validate(work)
@@ -129,6 +132,23 @@ class Pipeline:
         for name, number in TallyCounter(one.message.format for one in work).items():
             metrics.MESSAGES.labels(name).inc(number)
         await self._set_aside(work)
+
+    async def _decode(self, work: Sequence[Work]) -> None:
+        """Read every message by its format's codec."""
+        for one in work:
+            row = FORMATS[one.message.format]
+            try:
+                if row.configured:
+                    group = await self.registry.group(row.resources, one.message.named.get("apikey", ""))
+                    one.tenant = group["service"]
+                    readings = row.decode(one.message, settings_of(group.get("internal_attributes")))
+                else:
+                    readings = row.decode(one.message)
+                one.items = [Item(reading) for reading in readings]
+            except SinkUnavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - the others of the batch go on
+                fail(one, error)
 
     async def _identify(self, work: Sequence[Work]) -> None:
         """Find the plan of every reading's device: in memory, or in the registry."""
@@ -272,15 +292,6 @@ class Pipeline:
         metrics.SET_ASIDE.labels(one.message.format, one.error.name).inc()
 
 
-def decode(work: Sequence[Work]) -> None:
-    """Read every message by its format's codec."""
-    for one in work:
-        try:
-            one.items = [Item(reading) for reading in FORMATS[one.message.format].decode(one.message)]
-        except Exception as error:  # noqa: BLE001 - the others of the batch go on
-            fail(one, error)
-
-
 def fail(one: Work, error: Exception) -> None:
     """Have a message carry its error; one that is not a DeviceError is a fault of ours and is logged as such."""
     if isinstance(error, DeviceError):
@@ -290,6 +301,23 @@ def fail(one: Work, error: Exception) -> None:
         one.error = AdapterFault(
             f"a fault of the broker: {type(error).__name__}; the message is kept in the quarantine"
         )
+
+
+def unpack(work: Sequence[Work]) -> None:
+    """Take apart measures whose values are inside bytes or NGSI entities, for devices whose plan says so."""
+    for one in work:
+        if one.error is not None or not any(item.plan is not None and item.plan.packed for item in one.items):
+            continue
+        try:
+            one.items = [inner for item in one.items for inner in _unpacked(item)]
+        except Exception as error:  # noqa: BLE001 - the others of the batch go on
+            fail(one, error)
+
+
+def _unpacked(item: Item) -> list[Item]:
+    if item.plan is None or not isinstance(item.reading, Measure):
+        return [item]
+    return [Item(measure, item.plan) for measure in unpack_measure(item.plan, item.reading)]
 
 
 def map_values(work: Sequence[Work]) -> None:
@@ -331,26 +359,6 @@ def command_result(plan: Plan, reading: CommandResult, taken: Stamp) -> EntityUp
         },
     }
     return EntityUpdate(plan.entity_id, plan.entity_type, attrs)
-
-
-def set_receipts(message: Message, updates: list[EntityUpdate], given: str | None, *, dated: bool, index: int) -> None:
-    """Give the updates of one reading their idempotency keys.
-
-    The message's own key if it has one; else, for a message with a time of its own, the digest of its bytes: the
-    same bytes are then the same observation. Without a time only the transport can tell a repetition: its packet id
-    goes into the digest, and `fresh` says whether it calls this the first delivery. Over HTTP there is no such id,
-    and no receipt.
-    """
-    if given is None:
-        if not dated and not message.tag:
-            return
-        digest = blake2b(message.body, digest_size=16)
-        digest.update(f"\0{message.origin}\0{index}\0{0 if dated else message.tag}".encode())
-        given = digest.hexdigest()
-    fresh = not dated and not message.redelivered and message.tag > 0
-    for number, update in enumerate(updates):
-        update.receipt = f"{given}/{number}" if number else given
-        update.fresh = fresh
 
 
 def validate(work: Sequence[Work]) -> None:

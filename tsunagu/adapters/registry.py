@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 from tsunagu.adapters.ble_gateway.manifest import FORMAT as BLE_GATEWAY
 from tsunagu.adapters.camera.manifest import FORMAT as CAMERA
 from tsunagu.adapters.chirpstack.manifest import FORMAT as CHIRPSTACK
+from tsunagu.adapters.gif_river.manifest import FORMAT as GIF_RIVER
 from tsunagu.adapters.iotagent_json.manifest import FORMAT as IOTAGENT_JSON
+from tsunagu.adapters.sigfox.manifest import FORMAT as SIGFOX
+from tsunagu.adapters.tabular.manifest import FORMAT as TABULAR
+from tsunagu.adapters.tts.manifest import FORMAT as TTS
 from tsunagu.adapters.ultralight.manifest import FORMAT as ULTRALIGHT
 
 if TYPE_CHECKING:
@@ -19,7 +23,11 @@ FORMATS: dict[str, Format] = {
         IOTAGENT_JSON,
         ULTRALIGHT,
         CHIRPSTACK,
+        TTS,
+        SIGFOX,
         BLE_GATEWAY,
         CAMERA,
+        TABULAR,
+        GIF_RIVER,
     )
 }

@@ -55,7 +55,7 @@ async def test_off_checks_nothing(empty_site: Site) -> None:
 
 @pytest.mark.parametrize(("mode", "kept"), [("quarantine", 1), ("reject", 0)])
 async def test_the_strict_modes_store_nothing(empty_site: Site, mode: str, kept: int) -> None:
-    """quarantine keeps the message, reject does not."""
+    """Quarantine keeps the message, reject does not."""
     assert await take(empty_site, mode, 214) == "BAD_MEASURE"
     assert (len(empty_site.sink.updates), len(empty_site.quarantined)) == (0, kept)
 

@@ -7,13 +7,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Any
 
-from tsunagu.adapters import json_body
-from tsunagu.adapters.device_objects import normalize
+from tsunagu.adapters.device_objects import Part, normalize
 from tsunagu.adapters.errors import BadPayload, MissingParameters
+from tsunagu.adapters.json_body import from_base64, parse_object
 from tsunagu.adapters.message import Heartbeat, Measure, Message, Reading
 
 SILENT = frozenset(("ack", "txack", "integration"))
@@ -26,7 +24,7 @@ def decode(message: Message) -> list[Reading]:
         raise MissingParameters('Some of the mandatory params weren\'t found in the request: ["event"]')
     if message.content_type and "json" not in message.content_type:
         raise BadPayload(f"{message.content_type}: set the integration's payload encoding to JSON")
-    event = json_body.parse_object(message.body)
+    event = parse_object(message.body)
     if kind in SILENT:
         return []
     apikey, device = _device(event, message.named.get("apikey"))
@@ -59,12 +57,14 @@ def _uplink(event: dict[str, Any], apikey: str, device: str) -> list[Reading]:
     receipt = event.get("deduplicationId")
     context = {"fPort": event.get("fPort", 0), "fCnt": event.get("fCnt", 0), **_radio(event)}
     decoded = event.get("object")
+    raw = b""
     if isinstance(decoded, dict):
         found = normalize(decoded)
     elif decoded is not None:
         raise BadPayload(f"object must be an object and not {type(decoded).__name__}")
     else:
-        found = normalize({"data": _bytes(event).hex()}) if event.get("data") else []
+        raw = from_base64(event.get("data") or "", "data")
+        found = [Part({"data": raw.hex()})] if raw else []
     return [
         Measure(
             apikey,
@@ -75,16 +75,10 @@ def _uplink(event: dict[str, Any], apikey: str, device: str) -> list[Reading]:
             context,
             part.status,
             part.faulty,
+            raw,
         )
         for i, part in enumerate(found)
     ]
-
-
-def _bytes(event: dict[str, Any]) -> bytes:
-    try:
-        return base64.b64decode(event["data"], validate=True)
-    except (binascii.Error, TypeError, ValueError):
-        raise BadPayload("data must be base64") from None
 
 
 def _radio(event: dict[str, Any]) -> dict[str, Any]:

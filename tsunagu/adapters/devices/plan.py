@@ -10,22 +10,26 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from tsunagu.adapters import clock
+from tsunagu.adapters.decoders import unpacker
 from tsunagu.adapters.errors import BadMeasure, DeviceError
 from tsunagu.adapters.jexl import Expression, compile_expression
 from tsunagu.adapters.time_policy import TimePolicy, policy_of
 from tsunagu.adapters.validation import mode_of
 from tsunagu.adapters.values import converter
+from tsunagu.schemas.ids import is_name, is_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tsunagu.adapters.decoders import Unpack
     from tsunagu.adapters.sightings import TagRules
 
-URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
-NAME = re.compile(r"[^\W\d_]\w*", re.UNICODE)
+UNSAFE = re.compile(r"[\x00-\x20\"<>\\^`{|}%\x7f-\xa0]")
 SIMPLE_NAME = re.compile(r"[A-Za-z_$][\w$]*")
+PAYLOAD_TYPES = ("iotagent", "ngsiv2", "ngsild")
 RESERVED = {"id": "measure_id", "type": "measure_type"}
 
 
@@ -71,6 +75,7 @@ class Plan:
     names: dict[str, str] = field(default_factory=dict)
     validation: str = "warn"
     time_policy: TimePolicy | None = None
+    unpack: Unpack | None = None
     cached_rules: TagRules | None = None
 
     @property
@@ -78,12 +83,17 @@ class Plan:
         """Tell whether mapping evaluates any expression."""
         return bool(self.ordered) or self.entity_name is not None or isinstance(self.explicit, Expression)
 
+    @property
+    def packed(self) -> bool:
+        """Tell whether values are inside bytes or NGSI entities."""
+        return self.unpack is not None or self.payload_type != "iotagent"
+
     def name_of(self, key: str) -> str:
         """Return the attribute name for a key that nobody declared. Raises BadMeasure if it cannot be one."""
         name = self.names.get(key)
         if name is None:
             name = RESERVED.get(key, key)
-            if not NAME.fullmatch(name):
+            if not is_name(name):
                 raise BadMeasure(
                     f"{key[:80]!r} cannot be an attribute name; map it by an attribute with this object_id"
                 )
@@ -94,7 +104,12 @@ class Plan:
 
 def entity_uri(name: str, entity_type: str) -> str:
     """Return the entity id for a provisioned name: as it is if it is a URI, else urn:ngsi-ld:<type>:<name>."""
-    return name if URI.fullmatch(name) else f"urn:ngsi-ld:{entity_type}:{name}"
+    return name if is_uri(name) else f"urn:ngsi-ld:{entity_type}:{escaped(name)}"
+
+
+def escaped(name: str) -> str:
+    """Return a name with the characters that no URI may have percent-encoded."""
+    return UNSAFE.sub(lambda match: quote(match[0], safe=""), name)
 
 
 def settings_of(internal: Any) -> dict[str, Any]:
@@ -149,10 +164,11 @@ def compile_plan(device: Mapping[str, Any], group: Mapping[str, Any]) -> Plan:
         variables=variables,
         zone=clock.zone(zone_name) if zone_name else UTC,
         entity_name=compile_expression(name_expression) if name_expression and not device.get("entity_name") else None,
-        payload_type=str(device.get("payloadType") or group.get("payloadType") or "iotagent").lower(),
+        payload_type=_payload_type(device.get("payloadType") or group.get("payloadType") or "iotagent"),
         settings=settings,
         validation=mode_of(settings),
         time_policy=policy_of(settings),
+        unpack=unpacker(settings),
         commands=frozenset(c["name"] for c in merge_attributes(device.get("commands"), group.get("commands"))),
     )
 
@@ -180,7 +196,13 @@ def _entity_id(
         if isinstance(value, str) and value:
             return entity_uri(value, entity_type)
     conjunction = group.get("defaultEntityNameConjunction") or ":"
-    return f"urn:ngsi-ld:{entity_type}{conjunction}{device['device_id']}"
+    return f"urn:ngsi-ld:{entity_type}{conjunction}{escaped(device['device_id'])}"
+
+
+def _payload_type(given: str) -> str:
+    if given.lower() not in PAYLOAD_TYPES:
+        raise BadMeasure(f"payloadType: {given!r} is none of {', '.join(PAYLOAD_TYPES)}")
+    return given.lower()
 
 
 def _explicit(device: Mapping[str, Any], group: Mapping[str, Any]) -> bool | frozenset[str] | Expression:
@@ -197,7 +219,7 @@ def _explicit(device: Mapping[str, Any], group: Mapping[str, Any]) -> bool | fro
 def compile_active(attribute: Mapping[str, Any], where: str) -> Active:
     """Compile one attribute of the provisioning API; `where` names it in errors. Raises DeviceError."""
     name = attribute.get("name")
-    if not isinstance(name, str) or not (NAME.fullmatch(name) or URI.fullmatch(name)):
+    if not isinstance(name, str) or not (is_name(name) or is_uri(name)):
         raise BadMeasure(f"{where}.name: {name!r} cannot be an attribute name; letters, digits and _ are allowed")
     try:
         extra, computed = _metadata(attribute.get("metadata") or {})
@@ -219,7 +241,7 @@ def compile_active(attribute: Mapping[str, Any], where: str) -> Active:
 
 def _entity_of(name: str | None) -> Expression | str | None:
     """Return the name of another entity: an expression if it reads as one and is not a URI or a plain name."""
-    if not name or (URI.fullmatch(name) and "'" not in name and '"' not in name) or SIMPLE_NAME.fullmatch(name):
+    if not name or (is_uri(name) and "'" not in name and '"' not in name) or SIMPLE_NAME.fullmatch(name):
         return name or None
     try:
         return compile_expression(name)
@@ -242,7 +264,7 @@ def _metadata(
             computed.append((name, convert, compile_expression(given["expression"])))
         elif name in ("unitCode", "datasetId"):
             extra[name] = str(value)
-        elif not NAME.fullmatch(name):
+        elif not is_name(name):
             raise BadMeasure(f"metadata.{name} cannot be an attribute name")
         elif value is not None:
             extra[name] = convert(value)

@@ -63,6 +63,9 @@ class DeviceRegistry(Protocol):
     def group_of(self, resources: tuple[str, ...], apikey: str) -> Entry | None:
         """Return the group with this apikey and the first of the resources that has one."""
 
+    async def group(self, resources: tuple[str, ...], apikey: str) -> Entry:
+        """Return that group, also if another process has just provisioned it. Raises GroupNotFound, SinkUnavailable."""
+
 
 class CatalogueRegistry:
     """The registry over the catalogue. `await load()` once before use."""
@@ -127,6 +130,23 @@ class CatalogueRegistry:
             if group is not None:
                 return group
         return None
+
+    async def group(self, resources: tuple[str, ...], apikey: str) -> Entry:
+        """Return the group of an apikey. Raises GroupNotFound, SinkUnavailable."""
+        if not self._loaded:
+            await self.reload()
+        group = self.group_of(resources, apikey)
+        if group is not None:
+            return group
+        key = (resources, apikey, "")
+        self._refuse_if_unknown(key)
+        try:
+            return await self._group_from_catalogue(resources, apikey)
+        except GroupNotFound:
+            self._remember_unknown(key)
+            raise
+        except self.faults.unavailable as error:
+            raise SinkUnavailable(str(error)) from None
 
     async def find(self, resources: tuple[str, ...], apikey: str, device_id: str) -> Plan:
         """Return the plan; a group with autoprovision creates the device. Raises what the protocol says."""

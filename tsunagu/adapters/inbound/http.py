@@ -119,12 +119,13 @@ class DeviceDoor:
         row, route, parts = self._route(path, method, content_type)
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
         body = await self._body(scope, receive)
-        if route.named.get("source") == "query":
-            body = query.get("d", "").encode()
+        source = route.named.get("source")
+        if source is not None:
+            body = query.get("d", "").encode() if source == "query" else scope["query_string"]
             content_type = ""
         named = {**parts, **{name: query[key] for key, name in QUERY.items() if query.get(key)}, **route.named}
         missing = [NEEDED[key] for key in row.needs if not query.get(key)]
-        if route.named.get("source") == "query" and not body:
+        if source == "query" and not body:
             missing.append("Payload")
         if missing:
             raise MissingParameters(

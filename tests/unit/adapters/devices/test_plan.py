@@ -32,7 +32,13 @@ def test_the_entity_id_is_a_urn_of_type_and_device() -> None:
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("F012", "urn:ngsi-ld:Gauge:F012"), ("urn:ngsi-ld:X:1", "urn:ngsi-ld:X:1"), ("https://a/b", "https://a/b")],
+    [
+        ("F012", "urn:ngsi-ld:Gauge:F012"),
+        ("urn:ngsi-ld:X:1", "urn:ngsi-ld:X:1"),
+        ("north gate 100%", "urn:ngsi-ld:Gauge:north%20gate%20100%25"),
+        ("国包", "urn:ngsi-ld:Gauge:国包"),
+        ("https://a/b", "https://a/b"),
+    ],
 )
 def test_a_name_that_is_no_uri_is_made_one(name: str, expected: str) -> None:
     """NGSI-LD ids are URIs."""

@@ -1,0 +1,1 @@
+"""River levels as CSV of the Government Interoperability Framework."""

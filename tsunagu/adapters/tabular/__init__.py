@@ -1,0 +1,1 @@
+"""JSON and CSV of any shape, read by the group's description of it."""

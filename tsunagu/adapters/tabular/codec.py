@@ -1,0 +1,139 @@
+"""JSON and CSV of any shape; the group says in `internal_attributes.message` where things stand.
+
+``{"device": path, "time": path, "rows": path, "values": {name: path}}`` for JSON, a path being members joined by
+dots, a list index a number ("data.0.value"). Without `values` all members of a row are values, without `rows` the
+body is one row, or a list of rows. For CSV ``{"columns": [name, …] | null, "delimiter": ",", "encoding": null}``:
+without `columns` the first line names them, without `encoding` UTF-8 (with or without BOM) and Shift_JIS are told
+apart. The device id comes from the message's address if `device` is absent. Every dated row has a receipt of its
+own, so that a batch may repeat lines of the batch before.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from tsunagu.adapters import json_body
+from tsunagu.adapters.errors import BadPayload, MissingParameters
+from tsunagu.adapters.message import Measure, Message, Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_ROWS = 10_000
+CSV_TYPES = ("text/csv", "text/plain", "application/csv")
+
+
+def decode(message: Message, settings: Mapping[str, Any]) -> list[Reading]:
+    """Return the readings of a message by the group's settings. Raises BadPayload."""
+    shape = settings.get("message") or {}
+    if not isinstance(shape, dict):
+        raise BadPayload("internal_attributes.message of the group must be an object")
+    rows = rows_of_csv(message.body, shape) if is_csv(message) else rows_of_json(message.body, shape)
+    if len(rows) > MAX_ROWS:
+        raise BadPayload(f"{len(rows)} rows in one message; at most {MAX_ROWS} are taken")
+    return [_measure(message, shape, row, i) for i, row in enumerate(rows)]
+
+
+def is_csv(message: Message) -> bool:
+    """Tell whether a message is CSV: by its address, else by its content type."""
+    if "form" in message.named:
+        return message.named["form"] == "csv"
+    return message.content_type.partition(";")[0].strip().lower() in CSV_TYPES
+
+
+def rows_of_json(body: bytes, shape: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of a JSON body. Raises BadPayload."""
+    value = json_body.parse(body)
+    if shape.get("rows"):
+        value = pick(value, shape["rows"])
+    rows = value if isinstance(value, list) else [value]
+    if not rows or not all(isinstance(row, dict) for row in rows):
+        raise BadPayload(f"{shape.get('rows') or 'the payload'} must be an object or a list of objects")
+    return rows
+
+
+def text_of(body: bytes, encoding: str | None) -> str:
+    """Return CSV text: UTF-8 with or without BOM, else Shift_JIS, unless the encoding is given. Raises BadPayload."""
+    for candidate in (encoding,) if encoding else ("utf-8-sig", "cp932"):
+        try:
+            return body.decode(candidate)
+        except UnicodeDecodeError:
+            continue
+        except LookupError:
+            raise BadPayload(f"internal_attributes.message.encoding: {encoding!r} is unknown") from None
+    raise BadPayload(f"the payload is not {encoding or 'UTF-8 and not Shift_JIS'}")
+
+
+def rows_of_csv(body: bytes, shape: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of a CSV body by column name. Raises BadPayload naming the line.
+
+    Numbers are numbers, except in the columns of device id and time, which stay text.
+    """
+    texts = (shape.get("device"), shape.get("time"))
+    lines = csv.reader(
+        io.StringIO(text_of(body, shape.get("encoding")), newline=""), delimiter=shape.get("delimiter", ",")
+    )
+    try:
+        table = [(lines.line_num, line) for line in lines if any(cell.strip() for cell in line)]
+    except csv.Error as error:
+        raise BadPayload(f"line {lines.line_num}: {error}") from None
+    columns = shape.get("columns")
+    if not columns:
+        if not table:
+            raise BadPayload("the payload has no line that names the columns")
+        columns = [cell.strip() for cell in table.pop(0)[1]]
+    rows = []
+    for number, line in table:
+        if len(line) != len(columns):
+            raise BadPayload(f"line {number} has {len(line)} columns and should have {len(columns)}")
+        row = zip(columns, line, strict=True)
+        rows.append({name: cell.strip() if name in texts else cell_value(cell) for name, cell in row if name})
+    return rows
+
+
+def cell_value(cell: str) -> Any:
+    """Return a cell: a number if JSON would write it so, None if empty, else text."""
+    cell = cell.strip()
+    if not cell:
+        return None
+    try:
+        value = orjson.loads(cell)
+    except orjson.JSONDecodeError:
+        return cell
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else cell
+
+
+def pick(value: Any, path: str) -> Any:
+    """Return what a path leads to, None if it leads nowhere."""
+    for part in path.removeprefix("$.").split("."):
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return None
+    return value
+
+
+def _measure(message: Message, shape: Mapping[str, Any], row: dict[str, Any], index: int) -> Measure:
+    device = message.named.get("device") or (pick(row, shape["device"]) if shape.get("device") else None)
+    if device is None:
+        raise MissingParameters(f"row {index}: no device id at {shape.get('device') or 'i='}")
+    time = pick(row, shape["time"]) if shape.get("time") else message.named.get("t")
+    apart = {shape.get("device"), shape.get("time")}
+    if shape.get("values"):
+        values = {name: pick(row, path) for name, path in shape["values"].items()}
+    else:
+        values = {name: value for name, value in row.items() if name not in apart}
+    receipt = None
+    if time is not None:
+        digest = blake2b(orjson.dumps([message.named["apikey"], str(device), str(time), values]), digest_size=16)
+        receipt = digest.hexdigest()
+    return Measure(
+        message.named["apikey"], str(device), values, time, receipt, {k: v for k, v in row.items() if k in apart}
+    )
