@@ -34,7 +34,9 @@ class Settings(BaseModel):
     database_prefix: str = Field(
         "tsunagu", pattern=r"^[a-z][a-z0-9_-]{0,30}$", description="databases are PREFIX and PREFIX_tenant"
     )
-    redis_url: SecretStr | None = Field(None, description="Redis; optional")
+    redis_url: SecretStr | None = Field(
+        None, description="Redis; reserved for what workers will share, nothing uses it yet"
+    )
     mqtt_url: SecretStr | None = Field(None, description="MQTT broker that devices publish to; none: no MQTT door")
     mqtt_client_id: str | None = Field(None, description="stable MQTT client id; derived from the name if absent")
     multi_process: bool = Field(False, description="other workers share this port and these subscriptions")
