@@ -13,7 +13,7 @@ from tests.unit.broker.query.texts import LETTERS, path, write_q
 from tsunagu.broker.errors import BadRequestData, TooComplexQuery
 from tsunagu.broker.query.ast import And, Between, Compare, Exists, Like, Linked, Moment, Or, TypeSelection
 from tsunagu.broker.query.pattern import parse_pattern
-from tsunagu.broker.query.q import parse_q
+from tsunagu.broker.query.q import parse_q, percent_decoded
 
 NOON = Moment("DateTime", "2017-12-24T12:00:00.", 1514116800000)
 
@@ -203,6 +203,23 @@ def test_too_complex(text: str) -> None:
     """Nesting, terms and length have limits."""
     with pytest.raises(TooComplexQuery):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "decoded"),
+    [
+        ('name=="Eiffel%20Tower"', 'name=="Eiffel Tower"'),
+        ("speed%3E50;brandName==%22Tesla%22", 'speed>50;brandName=="Tesla"'),
+        ('name=="%E6%B0%B4"', 'name=="水"'),
+        ('name=="100%"', 'name=="100%"'),
+        ('name=="50% off, 20%20"', 'name=="50% off, 20%20"'),
+        ('name=="%FF"', 'name=="%FF"'),
+        ("name+1", "name+1"),
+    ],
+)
+def test_percent_decoding(text: str, decoded: str) -> None:
+    """Percent-encoding in a JSON body is undone where the whole text can be decoded."""
+    assert percent_decoded(text) == decoded
 
 
 names = st.from_regex(r"[a-zあ-ん][a-z0-9_]{0,3}", fullmatch=True).filter(
