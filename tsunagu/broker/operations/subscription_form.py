@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tsunagu.broker.errors import BadRequestData
 from tsunagu.broker.query.geo import parse_geo
 from tsunagu.broker.query.projection import parse_projection
-from tsunagu.broker.query.q import parse_q
+from tsunagu.broker.query.q import parse_q, percent_decoded
 from tsunagu.broker.query.scope import parse_scope
 from tsunagu.broker.query.types import parse_selector
 from tsunagu.schemas.ids import is_uri
@@ -210,7 +210,7 @@ def _selector(selector: Body, context: Context) -> Entry:
 def read_q(body: Body, terms: TermReader) -> QNode:
     """Return the parsed q of a subscription. Raises BadRequestData, TooComplexQuery."""
     expand, json = (_names(body.get(member)) for member in ("expandValues", "jsonKeys"))
-    return parse_q(body["q"], terms, expand_values=expand, json_keys=json)
+    return parse_q(percent_decoded(body["q"]), terms, expand_values=expand, json_keys=json)
 
 
 def _names(text: str | None) -> list[str]:
