@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _NUMBERS = (float, int)
 _RING = 4
+_FARTHEST = 1e9  # metres
 
 
 def check_geometry(value: Any) -> None:
@@ -43,10 +44,14 @@ def is_geometry(value: Any) -> bool:
 
 def _check_others(value: dict[str, Any]) -> None:
     bbox = value.get("bbox", [0, 0, 0, 0])
-    if type(bbox) is not list or len(bbox) not in (4, 6) or not all(type(n) in _NUMBERS for n in bbox):
+    if type(bbox) is not list or len(bbox) not in (4, 6) or not all(map(_is_measure, bbox)):
         raise ValueError("bbox shall be a list of four or six numbers")
     if "crs" in value:
         raise ValueError("crs is not supported: positions are in WGS 84 (RFC 7946, 4)")
+
+
+def _is_measure(value: Any) -> bool:
+    return type(value) in _NUMBERS and -_FARTHEST <= value <= _FARTHEST
 
 
 def _position(value: Any) -> None:
@@ -59,6 +64,8 @@ def _position(value: Any) -> None:
         raise ValueError(f"longitude {value[0]} is outside -180 to 180; the order is [longitude, latitude]")
     if not -90 <= value[1] <= 90:  # noqa: PLR2004
         raise ValueError(f"latitude {value[1]} is outside -90 to 90; the order is [longitude, latitude]")
+    if len(value) > 2 and not -_FARTHEST <= value[2] <= _FARTHEST:  # noqa: PLR2004
+        raise ValueError(f"the altitude {value[2]} is no height in metres")
 
 
 def _list_of(check: Callable[[Any], None], least: int, what: str) -> Callable[[Any], None]:

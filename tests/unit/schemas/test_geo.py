@@ -54,7 +54,9 @@ def test_every_geometry_of_rfc_7946_but_the_collection_is_supported(kind, coordi
         ({"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 1]]]}, "closed"),
         ({"type": "Polygon", "coordinates": RING}, "ring"),
         ({"type": "MultiPolygon", "coordinates": [RING]}, "ring"),
+        ({"type": "Point", "coordinates": [1, 2, 2**70]}, "altitude"),
         ({"type": "Point", "coordinates": [1, 2], "bbox": [1, 2]}, "bbox"),
+        ({"type": "Point", "coordinates": [1, 2], "bbox": [1, 2, 3, 2**70]}, "bbox"),
         ({"type": "Point", "coordinates": [1, 2], "crs": {}}, "WGS 84"),
     ],
 )

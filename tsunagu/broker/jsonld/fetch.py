@@ -119,7 +119,9 @@ class ContextFetcher:
 
     def _http(self) -> httpx.AsyncClient:
         if self._client is None:
-            self._client = httpx.AsyncClient(follow_redirects=False, timeout=self._timeout, trust_env=False)
+            # No connection is used again: it belongs to an address, which another host may share.
+            limits = httpx.Limits(max_keepalive_connections=0)
+            self._client = httpx.AsyncClient(timeout=self._timeout, limits=limits, trust_env=False)
         return self._client
 
 

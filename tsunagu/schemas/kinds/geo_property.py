@@ -8,7 +8,7 @@ import orjson
 
 from tsunagu.schemas.entity import NULL
 from tsunagu.schemas.geo import check_geometry
-from tsunagu.schemas.kinds.json_value import equal_json
+from tsunagu.schemas.kinds.json_value import check_value, equal_json
 from tsunagu.schemas.kinds.kind import Kind
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def _read(value: Any, _terms: Terms) -> dict[str, Any]:
     if type(value) is str:
         value = _decoded(value)
     check_geometry(value)
-    return value  # type: ignore[no-any-return]
+    return value if len(value) == 2 else check_value(value)  # type: ignore[no-any-return] # noqa: PLR2004
 
 
 def _decoded(text: str) -> Any:

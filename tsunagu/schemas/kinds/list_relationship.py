@@ -29,12 +29,12 @@ def _target(item: Any, terms: Terms) -> str:
     return terms.expand_id(uri)
 
 
-def _write(value: list[str], _terms: Terms) -> list[dict[str, str]]:
-    return [{"object": uri} for uri in value]
+def _write(value: list[str], _terms: Terms) -> list[Any]:
+    return [uri if uri == NULL else {"object": uri} for uri in value]
 
 
-def _uris(value: list[dict[str, str]]) -> list[str]:
-    return [item["object"] for item in value]
+def _uris(value: list[Any]) -> list[str]:
+    return [item if type(item) is str else item["object"] for item in value]
 
 
 def _is_null(value: Any) -> bool:

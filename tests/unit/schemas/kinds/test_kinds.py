@@ -61,6 +61,8 @@ def test_a_right_value_is_stored(kind, given, stored):
         ("GeoProperty", "not a geometry", "GeoJSON geometry"),
         ("GeoProperty", "[1, 2]", "GeoJSON geometry"),
         ("GeoProperty", 5, "GeoJSON geometry"),
+        ("GeoProperty", POINT | {"a\0b": 1}, r"U\+0000"),
+        ("GeoProperty", POINT | {"source": None}, "null is not a value"),
         ("Relationship", "not a uri", "URI is expected"),
         ("Relationship", 5, "URI is expected"),
         ("Relationship", {"object": "urn:a:1"}, "URI is expected"),
@@ -141,6 +143,7 @@ def test_the_simplified_form_leads_back_to_the_value(kind, given, stored):
         ("JsonProperty", {"a": 1}, {"a": 1}, {"json": {"a": 1}}),
         ("ListProperty", [1, 2], [1, 2], [1, 2]),
         ("ListRelationship", ["urn:a:1"], [{"object": "urn:a:1"}], ["urn:a:1"]),
+        ("ListRelationship", [NULL], [NULL], [NULL]),
         ("Relationship", ["urn:a:1"], ["urn:a:1"], ["urn:a:1"]),
     ],
 )
