@@ -24,14 +24,14 @@ $(STAMP): pyproject.toml constraints.txt
 	@if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then \
 	  [ -x $(BIN)/pip ] || $(PYTHON) -m venv $(VENV); \
 	elif $(PYTHON) -m pip --python "$$(command -v $(PYTHON))" --version >/dev/null 2>&1; then \
-	  [ -x $(BIN)/pip ] || { $(PYTHON) -m venv --without-pip $(VENV) && \
-	    PIP_CONSTRAINT=constraints.txt $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }; \
+	  [ -x $(BIN)/python ] || $(PYTHON) -m venv --without-pip $(VENV); \
 	else \
 	  echo "$(PYTHON) can make no virtual environment; $(APT) python3-venv; then make again"; exit 1; \
 	fi
 	@echo "Installing into $(VENV) (about 400 MB, once) …"
-	@PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=constraints.txt \
-	  $(BIN)/pip install --quiet -c constraints.txt -e '.[embedded,redis,dev]'
+	@if [ -x $(BIN)/pip ]; then pip=$(BIN)/pip; else pip="$(PYTHON) -m pip --python $(BIN)/python"; fi; \
+	  PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=constraints.txt \
+	  $$pip install --quiet -c constraints.txt -e '.[embedded,redis,dev]'
 	@touch $@
 
 up: $(STAMP) ## the demo city: two brokers, devices, a river that rises (ARGS="--port 2026 --data DIR")

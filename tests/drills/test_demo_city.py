@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.drill
 
-PATIENCE = 60.0  # seconds that a check waits for what it wants to see
+PATIENCE = 120.0  # seconds that a check waits for what it wants to see
 RIVER = "urn:ngsi-ld:RiverLevelObserved:282103"
 # a gauge of each family and what stands behind it
 GAUGES = {

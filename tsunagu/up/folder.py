@@ -32,7 +32,7 @@ class DataFolder:
     def __enter__(self) -> Self:
         """Create the folder if absent and take its lock. Raises UpError when another run holds it."""
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             for name in ("mongodb", "mqtt", "log"):
                 (self.path / name).mkdir(exist_ok=True)
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
