@@ -87,8 +87,7 @@ class Context:
     def compact_iri(self, iri: str) -> str:
         """Return the shortest name that expands to `iri` again: a term, a name of the vocabulary, or `prefix:name`.
 
-        The IRI itself if there is none; the prefixes of the core, that no client declared, are not used. Of several
-        names the shortest, then the first in the alphabet, is taken.
+        The IRI itself if there is none. Of several names the shortest, then the first in the alphabet, is taken.
         """
         return self.names[iri]
 
@@ -139,7 +138,7 @@ class Context:
         names = [
             f"{prefix}:{iri[len(start) :]}"
             for prefix, start in self._prefixes.items()
-            if iri.startswith(start) and len(iri) > len(start) and prefix not in CORE_PREFIXES
+            if iri.startswith(start) and len(iri) > len(start)
         ]
         fitting = [name for name in names if name not in self._terms and self._expand(name) == iri]
         return min(fitting, key=_shortest, default=iri)
