@@ -69,6 +69,9 @@ _KEYWORDS = frozenset(
     ]
 )
 
+# The one term of the core that has a scoped context: copies of the core are allowed, they change nothing.
+_CORE_SCOPED = "ngsildproof"
+
 # Stands in the list of definitions where the client named the core @context itself.
 CORE_DEFINITIONS: dict[str, Any] = {}
 
@@ -214,7 +217,7 @@ def _check_keywords(local: dict[str, Any]) -> None:
 def _check_definition(term: str, definition: Any) -> None:
     if type(definition) is not dict:
         raise BadRequestData(f"@context: the definition of {term!r} shall be a string, an object or null")
-    if "@context" in definition:
+    if "@context" in definition and term != _CORE_SCOPED:
         raise BadRequestData(
             f"@context: {term}: scoped contexts are not allowed in a user @context (5.5.7); define its terms at the top"
         )

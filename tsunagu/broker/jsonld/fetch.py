@@ -101,7 +101,12 @@ class ContextFetcher:
         check_url(url)
         parts = httpx.URL(url)
         address = await self._address(parts.host, parts.port or (443 if parts.scheme == "https" else 80), url)
-        headers = {"Accept": _ACCEPT, "Host": parts.netloc.decode("ascii"), "User-Agent": "tsunagu"}
+        headers = {
+            "Accept": _ACCEPT,
+            "Accept-Encoding": "identity",
+            "Host": parts.netloc.decode("ascii"),
+            "User-Agent": "tsunagu",
+        }
         return self._http().build_request(
             "GET",
             parts.copy_with(host=address),

@@ -6,6 +6,8 @@ import pytest
 
 from tests.unit.broker.jsonld.contexts import context_of
 from tsunagu.broker.errors import BadRequestData
+from tsunagu.broker.jsonld.context import CORE
+from tsunagu.broker.jsonld.core import core_document
 from tsunagu.broker.jsonld.definitions import CORE_DEFINITIONS
 
 
@@ -143,3 +145,10 @@ def test_terms_that_look_like_keywords_are_ignored():
 def test_the_vocabulary_may_be_a_compact_iri():
     """JSON-LD 1.1: @vocab is expanded with the context before it."""
     assert context_of({"p": "http://a/"}, {"@vocab": "p:v/", "name": "x"}).expand_term("name") == "http://a/v/x"
+
+
+def test_a_copy_of_the_core_is_accepted():
+    """A client may embed the core @context, scoped context of ngsildproof included; it changes nothing."""
+    context = context_of(core_document()["@context"], {"name": "ngsi-ld:name"})
+    assert context.expand_term("name") == "https://uri.etsi.org/ngsi-ld/name"
+    assert context.expand_term("location") == CORE.expand_term("location")
