@@ -30,6 +30,7 @@ from tsunagu.adapters.message import (
     Reading,
     Sighting,
 )
+from tsunagu.adapters.positions import Positions
 from tsunagu.adapters.receipts import set_receipts
 from tsunagu.adapters.registry import FORMATS
 from tsunagu.adapters.sightings import SightingReducer, TagRules
@@ -98,7 +99,8 @@ class Pipeline:
         self.quarantine = quarantine
         self.pseudonyms = pseudonyms
         self.time_policy = time_policy or TimePolicy()
-        self.sightings = SightingReducer()
+        self.positions = Positions()
+        self.sightings = SightingReducer(self.positions)
         self.counts = CountReducer()
 
     async def prepare(self, messages: Sequence[Message]) -> list[Work]:
@@ -205,8 +207,12 @@ class Pipeline:
                     assert item.plan is not None
                     if isinstance(item.reading, Count):
                         await self.counts.prepare(item.plan, item.reading, self.sink)
-                    elif isinstance(item.reading, Sighting) and one.tenant not in names:
-                        names[one.tenant] = await self.pseudonyms.of(one.tenant)
+                    elif isinstance(item.reading, Sighting):
+                        await self.positions.prepare(item.plan, self.sink)
+                        if one.tenant not in names:
+                            names[one.tenant] = await self.pseudonyms.of(one.tenant)
+                    for update in item.updates:
+                        self.positions.note(one.tenant, update)
         for one in work:
             if one.error is not None:
                 continue

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tsunagu.adapters import clock
 from tsunagu.adapters.errors import BadMeasure
+from tsunagu.adapters.positions import Positions
 from tsunagu.adapters.sink import EntityUpdate
 
 if TYPE_CHECKING:
@@ -111,7 +112,8 @@ class TagState:
 class SightingReducer:
     """The state of all admitted tags of this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, positions: Positions | None = None) -> None:
+        self.positions = positions or Positions()
         self._tags: OrderedDict[tuple[str, str], TagState] = OrderedDict()
 
     def reduce(
@@ -133,13 +135,15 @@ class SightingReducer:
         state.heard = received
         rssi = WEAKEST if sighting.rssi is None else sighting.rssi
         if stamp.observed < state.seen - rules.silence:
-            return _update(state, plan, "enter", stamp.observed, sighting.rssi) if sighting.event == "enter" else None
+            return (
+                self._update(state, plan, "enter", stamp.observed, sighting.rssi) if sighting.event == "enter" else None
+            )
         if sighting.event == "leave":
             return self._leave_at(state, plan, stamp.observed)
         if state.reader is plan or (state.reader is not None and state.reader.entity_id == plan.entity_id):
-            return _stay(state, plan, stamp.observed, rssi)
+            return self._stay(state, plan, stamp.observed, rssi)
         count = rules.enter_after if sighting.event else sighting.count
-        return _approach(state, plan, stamp.observed, rssi=rssi, count=count)
+        return self._approach(state, plan, stamp.observed, rssi=rssi, count=count)
 
     def silent(self, now: int) -> list[tuple[str, EntityUpdate]]:
         """Return (tenant, update) for every tag that nobody has heard for too long; `now` is epoch ms.
@@ -154,7 +158,7 @@ class SightingReducer:
                 del self._tags[key]
             else:
                 until = state.seen + state.rules.silence
-                left.append((state.tenant, _update(state, state.reader, "leave", until, None)))
+                left.append((state.tenant, self._update(state, state.reader, "leave", until, None)))
         return left
 
     def forget(self, tenant: str, entity_id: str) -> None:
@@ -177,50 +181,47 @@ class SightingReducer:
         if state.reader is None or state.reader.entity_id != plan.entity_id:
             return None
         state.reader, state.rssi, state.seen, state.written = None, WEAKEST, observed, observed
-        return _update(state, plan, "leave", observed, None)
+        return self._update(state, plan, "leave", observed, None)
 
+    def _stay(self, state: TagState, plan: Plan, observed: int, rssi: int) -> EntityUpdate | None:
+        state.reader, state.rssi, state.seen = plan, rssi, max(observed, state.seen)
+        if observed - state.written < state.rules.refresh:
+            return None
+        state.written = observed
+        return self._update(state, plan, "present", observed, rssi)
 
-def _stay(state: TagState, plan: Plan, observed: int, rssi: int) -> EntityUpdate | None:
-    state.reader, state.rssi, state.seen = plan, rssi, max(observed, state.seen)
-    if observed - state.written < state.rules.refresh:
-        return None
-    state.written = observed
-    return _update(state, plan, "present", observed, rssi)
+    def _approach(self, state: TagState, plan: Plan, observed: int, *, rssi: int, count: int) -> EntityUpdate | None:
+        """Count an advert at a reader that is not the tag's own; hand the tag over once the reader has earned it."""
+        rules = state.rules
+        candidate = state.candidates.get(plan.entity_id)
+        if candidate is None or observed - candidate.seen > rules.silence:
+            if len(state.candidates) >= MAX_CANDIDATES:
+                state.candidates.pop(next(iter(state.candidates)))
+            candidate = state.candidates[plan.entity_id] = Candidate(0, observed, rssi)
+        candidate.count += count
+        candidate.seen, candidate.rssi = max(observed, candidate.seen), rssi
+        if candidate.count < rules.enter_after:
+            if state.reader is None:
+                state.seen = max(observed, state.seen)
+            return None
+        still_heard = state.reader is not None and observed - state.seen <= rules.merge_window
+        if still_heard and rssi < state.rssi + rules.margin:
+            return None
+        state.candidates.clear()
+        state.reader, state.rssi, state.seen, state.written = plan, rssi, max(observed, state.seen), observed
+        return self._update(state, plan, "enter", observed, rssi)
 
-
-def _approach(state: TagState, plan: Plan, observed: int, *, rssi: int, count: int) -> EntityUpdate | None:
-    """Count an advert at a reader that is not the tag's own; hand the tag over once the reader has earned it."""
-    rules = state.rules
-    candidate = state.candidates.get(plan.entity_id)
-    if candidate is None or observed - candidate.seen > rules.silence:
-        if len(state.candidates) >= MAX_CANDIDATES:
-            state.candidates.pop(next(iter(state.candidates)))
-        candidate = state.candidates[plan.entity_id] = Candidate(0, observed, rssi)
-    candidate.count += count
-    candidate.seen, candidate.rssi = max(observed, candidate.seen), rssi
-    if candidate.count < rules.enter_after:
-        if state.reader is None:
-            state.seen = max(observed, state.seen)
-        return None
-    still_heard = state.reader is not None and observed - state.seen <= rules.merge_window
-    if still_heard and rssi < state.rssi + rules.margin:
-        return None
-    state.candidates.clear()
-    state.reader, state.rssi, state.seen, state.written = plan, rssi, max(observed, state.seen), observed
-    return _update(state, plan, "enter", observed, rssi)
-
-
-def _update(state: TagState, reader: Plan, presence: str, observed: int, rssi: int | None) -> EntityUpdate:
-    text = clock.iso(observed)
-    attrs: dict[str, Any] = {
-        "presence": {"type": "Property", "value": presence, "observedAt": text},
-        "refReader": {"type": "Relationship", "object": reader.entity_id, "observedAt": text},
-    }
-    location = reader.static.get("location")
-    if location is not None:
-        attrs["location"] = {"type": "GeoProperty", "value": location["value"], "observedAt": text}
-    if rssi is not None and rssi > WEAKEST:
-        attrs["rssi"] = {"type": "Property", "value": rssi, "unitCode": "DBM", "observedAt": text}
-    if state.vendor:
-        attrs["vendor"] = {"type": "Property", "value": state.vendor, "observedAt": text}
-    return EntityUpdate(state.entity_id, TYPE, attrs)
+    def _update(self, state: TagState, reader: Plan, presence: str, observed: int, rssi: int | None) -> EntityUpdate:
+        text = clock.iso(observed)
+        attrs: dict[str, Any] = {
+            "presence": {"type": "Property", "value": presence, "observedAt": text},
+            "refReader": {"type": "Relationship", "object": reader.entity_id, "observedAt": text},
+        }
+        place = self.positions.at(reader, observed)
+        if place is not None:
+            attrs["location"] = {"type": "GeoProperty", "value": place, "observedAt": text}
+        if rssi is not None and rssi > WEAKEST:
+            attrs["rssi"] = {"type": "Property", "value": rssi, "unitCode": "DBM", "observedAt": text}
+        if state.vendor:
+            attrs["vendor"] = {"type": "Property", "value": state.vendor, "observedAt": text}
+        return EntityUpdate(state.entity_id, TYPE, attrs)

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, V
 
 from tsunagu.adapters.devices.plan import compile_plan
 from tsunagu.adapters.errors import DeviceError
+from tsunagu.adapters.positions import check_settings
 from tsunagu.adapters.provisioning.errors import wrong_syntax
 from tsunagu.adapters.sightings import TagRules
 
@@ -199,7 +200,7 @@ def check_plan(device: dict[str, Any], group: dict[str, Any]) -> None:
     """Compile what was provisioned. Raises ProvisioningError naming the member that cannot work."""
     try:
         plan = compile_plan({"device_id": "device", **device}, group)
-        if "tags" in plan.settings:
-            TagRules.of(plan.settings)
+        TagRules.of(plan.settings)
+        check_settings(plan.settings)
     except DeviceError as error:
         raise wrong_syntax(str(error)) from None
