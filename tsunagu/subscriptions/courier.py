@@ -66,7 +66,7 @@ class Courier:
         try:
             return await self._deliver(jobs)
         except NgsiError as error:
-            return Result(ok=False, reason=f"the notification could not be made: {error.detail}")
+            return Result(ok=False, refused=True, reason=f"the notification could not be made: {error.detail}")
         except Exception as error:
             log.exception("notification_failed", subscription=jobs[0].subscription.id)
             return Result(ok=False, refused=True, reason=f"the notification could not be made: {type(error).__name__}")

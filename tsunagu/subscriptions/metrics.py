@@ -52,9 +52,12 @@ class DeliveryMetrics(Collector):
         dispatcher = self._dispatcher
         gauges = {
             "tsunagu_subscriptions": ("Subscriptions of all tenants", len(dispatcher.store)),
-            "tsunagu_notifications_waiting": ("Notifications in memory", dispatcher.waiting),
-            "tsunagu_subscriptions_parked": ("Subscriptions with notifications in the store", len(dispatcher.parking)),
-            "tsunagu_endpoints_failing": ("Endpoints whose last notification failed", dispatcher.failing),
+            "tsunagu_notifications_waiting": ("Notifications in memory", dispatcher.outbox.waiting),
+            "tsunagu_subscriptions_parked": (
+                "Subscriptions with notifications in the store",
+                len(dispatcher.outbox.parking),
+            ),
+            "tsunagu_endpoints_failing": ("Endpoints whose last notification failed", dispatcher.outbox.failing),
         }
         yield results
         yield durations

@@ -57,7 +57,7 @@ class Parking:
         self._letters: deque[tuple[Job, str]] = deque()
         self._removals: dict[str, set[str]] = {}
         self._in_memory: dict[str, set[str]] = {}
-        self._discards: set[Key] = set()
+        self._discards: dict[Key, bool] = {}
         self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._busy = False
@@ -124,8 +124,8 @@ class Parking:
         self._letters.append((job, reason))
         self._work.set()
 
-    def discard(self, key: Key) -> None:
-        """Remove everything of a subscription that is deleted."""
+    def discard(self, key: Key, *, of_all: bool = False) -> None:
+        """Remove everything of a subscription that is deleted; `of_all` processes, not of this one alone."""
         self._backlogs.pop(key, None)
         unsaved = self._unsaved.get(key[0], {})
         for job in [job for job in unsaved if job.subscription.key == key]:
@@ -133,7 +133,7 @@ class Parking:
             job.settle()
         loaded = self._in_memory.get(key[0], set())
         loaded.difference_update([row for row in loaded if row.startswith(f"{key[1]}|")])
-        self._discards.add(key)
+        self._discards[key] = of_all or self._discards.get(key, False)
         self._work.set()
 
     def behind(self) -> list[Key]:
@@ -180,6 +180,7 @@ class Parking:
             self._work.clear()
             self._busy = True
             try:
+                await self._discard()
                 await self._save()
                 async with self._reading:
                     await self._remove()
@@ -195,6 +196,7 @@ class Parking:
         for tenant in list(self._unsaved):
             unsaved = self._unsaved[tenant]
             while unsaved:
+                await self._discard()
                 jobs = list(islice(unsaved, ROWS_AT_ONCE))
                 await self._store.put(tenant, [self.row(job) for job in jobs])
                 self._written(tenant, jobs)
@@ -231,17 +233,21 @@ class Parking:
             self._saved(ready)
 
     async def _remove(self) -> None:
-        """Remove what was delivered and what was deleted."""
+        """Remove what was delivered."""
         for tenant, ids in list(self._removals.items()):
             some = list(ids)
             await self._store.remove(tenant, some)
             ids.difference_update(some)
             if not ids:
                 self._removals.pop(tenant, None)
+
+    async def _discard(self) -> None:
+        """Remove what was deleted, before anything is written: a new subscription may have the id of a deleted one."""
         while self._discards:
-            key = next(iter(self._discards))
-            await self._store.discard(*key)
-            self._discards.discard(key)
+            key, of_all = next(iter(self._discards.items()))
+            await self._store.discard(*key, owner=None if of_all else self._owner)
+            if self._discards.get(key) == of_all:
+                del self._discards[key]
 
     def row(self, job: Job) -> Parked:
         """Return the row that keeps a job."""

@@ -75,7 +75,7 @@ class EndpointQueue:
     def __init__(
         self, tenant: str, uri: str, policy: DeliveryPolicy, hooks: Hooks, *, wall: Callable[[], float]
     ) -> None:
-        self.tenant = tenant
+        self.address = (tenant, uri)
         self.uri = uri
         self._policy = policy
         self._hooks = hooks

@@ -60,6 +60,7 @@ class Recovery:
         self._well_since = 0.0
         self._task: asyncio.Task[None] | None = None
         self._heirlooms: set[asyncio.Task[None]] = set()
+        self._unfinished: set[str] = set()
 
     async def start(self) -> None:
         """Register, take over from those that are certainly dead, and keep watch. Raises Unavailable.
@@ -100,6 +101,7 @@ class Recovery:
         if writer is None:
             return False
         log.info("taking_over", writer=writer)
+        self._unfinished.add(writer)
         gaps = await self._begin(writer)
         task = asyncio.create_task(self._finish(writer, gaps), name=f"recovery of {writer}")
         self._heirlooms.add(task)
@@ -144,6 +146,7 @@ class Recovery:
             except NgsiError as error:
                 log.warning("recovery_waits", writer=writer, reason=error.detail)
             else:
+                self._unfinished.discard(writer)
                 marks.drop(writer)
                 log.info("taken_over", writer=writer)
                 return
@@ -151,7 +154,9 @@ class Recovery:
     async def end(self) -> None:
         """Give this process's lease up, after its dispatcher has drained. Raises Unavailable."""
         await self.close()
-        if len(self._dispatcher.parking) or self._dispatcher.marks.outstanding(self._writer):
+        for writer in self._unfinished:
+            await self._leases.hand_over(writer)
+        if len(self._dispatcher.outbox.parking) or self._dispatcher.marks.outstanding(self._writer):
             await self._leases.hand_over(self._writer)
         else:
             await self._leases.remove(self._writer)

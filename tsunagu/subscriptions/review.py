@@ -41,7 +41,7 @@ class Review:
             await self._dispatcher.room()
             marked = replace(change, meta={**(change.meta or {}), "replay": True})
             to = self._present(tenant, subscription)
-            self._dispatcher.park(Job(to, (marked,), self._dispatcher.number(), lane=change.entity_id))
+            self._dispatcher.outbox.park(Job(to, (marked,), self._dispatcher.number(), lane=change.entity_id))
             count += 1
         return count
 

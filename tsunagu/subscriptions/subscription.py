@@ -37,6 +37,7 @@ TRIGGER_BITS = {
     "attributeDeleted": ATTRIBUTE_DELETED,
 }
 NEVER = 1 << 62
+SHORTEST_INTERVAL = 0.1
 
 
 @dataclass(slots=True, eq=False)
@@ -93,6 +94,11 @@ class Subscription:
         """The subscription's identity over its revisions."""
         return self.tenant, self.id
 
+    @property
+    def address(self) -> tuple[str, str]:
+        """What names the queue that its notifications go through."""
+        return self.tenant, self.endpoint.uri
+
 
 def compile_subscription(tenant: str, entry: Entry) -> Subscription:
     """Return a subscription ready for use, from the catalogue's entry (`operations.subscription_form`)."""
@@ -132,7 +138,7 @@ def compile_subscription(tenant: str, entry: Entry) -> Subscription:
         join=notification["join"] if notification.get("join", "@none") != "@none" else None,
         join_level=int(notification.get("joinLevel", 1)),
         throttling=body.get("throttling", 0.0),
-        interval=body.get("timeInterval", 0.0),
+        interval=max(body["timeInterval"], SHORTEST_INTERVAL) if "timeInterval" in body else 0.0,
         coalesce=body.get("coalesce", False),
     )
     deletions = sorted(compiled.watched or ("*",)) if triggers & ATTRIBUTE_DELETED else None

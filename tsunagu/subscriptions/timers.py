@@ -111,7 +111,7 @@ class Timers:
                 while not subscription.gone:
                     page = await self._entities.query(subscription.tenant, query, limit=PAGE, offset=offset)
                     if page.documents:
-                        self._dispatcher.submit(self._job(subscription, page.documents, now, offset))
+                        self._dispatcher.outbox.submit(self._job(subscription, page.documents, now, offset))
                     if len(page.documents) < PAGE:
                         return
                     offset += PAGE

@@ -50,7 +50,7 @@ async def test_a_dead_endpoint_gets_everything_in_order_when_it_returns(rigs: St
     for number in range(1, 60):
         await rig.patch("a", level=value(number))
         await rig.patch("b", level=value(number))
-        assert rig.dispatcher.waiting <= IMPATIENT.queue
+        assert rig.dispatcher.outbox.waiting <= IMPATIENT.queue
     await watermark(rig, 120)
     assert await rig.log.watermark("", rig.writer) == 120
     await receiver.start(port)
@@ -90,7 +90,7 @@ async def test_nothing_stays_parked_after_delivery(rigs: Start, receiver: Receiv
     async with asyncio.timeout(5):
         while await rig.databases.of("")["parked"].count_documents({}):
             await asyncio.sleep(0.02)
-    assert len(rig.dispatcher.parking) == 0
+    assert len(rig.dispatcher.outbox.parking) == 0
 
 
 async def test_too_much_for_memory_is_parked(rigs: Start, receiver: Receiver) -> None:
@@ -107,7 +107,7 @@ async def test_too_much_for_memory_is_parked(rigs: Start, receiver: Receiver) ->
         await rig.create(entity, level=value(0))
     for number in range(1, 20):
         await asyncio.gather(*(rig.patch(entity, level=value(number)) for entity in "abcde"))
-        assert rig.dispatcher.waiting <= 10
+        assert rig.dispatcher.outbox.waiting <= 10
     await receiver.wait_entities(100, seconds=15)
     for entity in "abcde":
         assert levels(receiver, f"urn:x:{entity}") == list(range(20))
@@ -444,7 +444,26 @@ async def test_order_in_a_storm(rigs: Start, receiver: Receiver) -> None:
         await asyncio.gather(*(rig.patch(entity, level=value(number)) for entity in "abcdef"))
     await watermark(rig, 360, seconds=30)
     async with asyncio.timeout(60):
-        while len(rig.dispatcher.parking) or rig.dispatcher.waiting:
+        while len(rig.dispatcher.outbox.parking) or rig.dispatcher.outbox.waiting:
             await asyncio.sleep(0.05)
     for entity in "abcdef":
         assert [number for number, _ in itertools.groupby(told[f"urn:x:{entity}"])] == list(range(60))
+
+
+async def test_a_subscription_made_anew_with_the_same_id(rigs: Start, receiver: Receiver) -> None:
+    """Of a subscription that is deleted and made anew under the same id only what is changed afterwards is sent."""
+    rig = await rigs(policy=replace(IMPATIENT, queue=2))
+    port = receiver.port
+    await rig.subscribe(receiver.url(), id="urn:s:1")
+    await receiver.stop()
+    await rig.create("a", level=value(0))
+    for number in range(1, 10):
+        await rig.patch("a", level=value(number))
+    await rig.subscriptions.delete("", "urn:s:1")
+    await rig.subscribe(receiver.url(), id="urn:s:1")
+    for number in range(10, 20):
+        await rig.patch("a", level=value(number))
+    await receiver.start(port)
+    await receiver.wait_entities(10)
+    await asyncio.sleep(0.3)
+    assert levels(receiver) == list(range(10, 20))

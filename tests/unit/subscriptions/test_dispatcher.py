@@ -96,4 +96,4 @@ async def test_nothing_is_sent_after_a_deletion(rig: Rig, receiver: Receiver) ->
     before = arrivals
     await asyncio.sleep(0.3)
     assert arrivals == before < 20
-    assert rig.dispatcher.waiting == 0
+    assert rig.dispatcher.outbox.waiting == 0

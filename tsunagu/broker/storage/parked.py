@@ -53,8 +53,8 @@ class ParkedDeliveries(Protocol):
     async def adopt(self, tenant: str, owner: str, heir: str) -> int:
         """Give all rows of an owner to another; return how many."""
 
-    async def discard(self, tenant: str, subscription: str) -> None:
-        """Remove all rows and dead letters of a subscription."""
+    async def discard(self, tenant: str, subscription: str, owner: str | None) -> None:
+        """Remove the rows and dead letters of a subscription, of one owner or (None) of all."""
 
     async def bury(self, tenant: str, letters: Sequence[DeadLetter]) -> None:
         """Keep dead letters, and remove the rows with their ids."""

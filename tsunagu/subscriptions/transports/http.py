@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.resolver import ThreadedResolver
 
 from tsunagu.broker.access.outgoing import literal
 from tsunagu.subscriptions.transports.transport import Message, Result
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 REFUSALS = frozenset({400, 406, 409, 411, 413, 414, 415, 422, 431})
 LONGEST_RETRY_AFTER = 24 * 3600.0
 ANSWER_BYTES = 64 * 1024
-DNS_SECONDS = 10
+DNS_SECONDS = 30
+RESOLVER_THREADS = 64
 
 
 class _Forbidden(OSError):
@@ -31,25 +33,41 @@ class _Forbidden(OSError):
 
 
 class GuardedResolver(AbstractResolver):
-    """Resolves names, and refuses those that lead to a private address."""
+    """Resolves names, and refuses those that lead to a private address.
+
+    It has many threads of its own: names that are not answered must not keep others from being resolved.
+    """
 
     def __init__(self, guard: OutgoingGuard) -> None:
         self._guard = guard
-        self._inner = ThreadedResolver()
+        self._threads = ThreadPoolExecutor(RESOLVER_THREADS, "resolver")
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """Return the addresses of a host. Raises OSError."""
-        found = await self._inner.resolve(host, port, family)
-        for row in found:
-            if not self._guard.permits(host, row["host"]):
-                raise _Forbidden(f"{host} leads to the private address {row['host']}")
+        ask = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)
+        rows = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        found: list[ResolveResult] = []
+        for one_family, _, protocol, _, place in rows:
+            address = str(place[0])
+            if not self._guard.permits(host, address):
+                raise _Forbidden(f"{host} leads to the private address {address}")
+            found.append(
+                ResolveResult(
+                    hostname=host,
+                    host=address,
+                    port=port,
+                    family=one_family,
+                    proto=protocol,
+                    flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+                )
+            )
         return found
 
     async def close(self) -> None:
-        """Nothing to close."""
-        await self._inner.close()
+        """Wait for no answer any more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class HttpTransport:

@@ -126,11 +126,12 @@ class MongoParkedDeliveries:
         with translated():
             return (await self._rows(tenant).update_many({"o": owner}, {"$set": {"o": heir}})).modified_count
 
-    async def discard(self, tenant: str, subscription: str) -> None:
-        """Remove all rows and dead letters of a subscription."""
+    async def discard(self, tenant: str, subscription: str, owner: str | None) -> None:
+        """Remove the rows and dead letters of a subscription, of one owner or (None) of all."""
+        where = {"s": subscription} if owner is None else {"s": subscription, "o": owner}
         with translated():
-            await self._rows(tenant).delete_many({"s": subscription})
-            await self._letters(tenant).delete_many({"s": subscription})
+            await self._rows(tenant).delete_many(where)
+            await self._letters(tenant).delete_many(where)
 
     async def bury(self, tenant: str, letters: Sequence[DeadLetter]) -> None:
         """Keep dead letters, and remove the rows with their ids."""

@@ -63,8 +63,12 @@ async def test_rows_are_removed_and_discarded(parked: MongoParkedDeliveries) -> 
     await parked.put("", [row(1), row(2), row(1, subscription="urn:s:2")])
     await parked.remove("", [row(1).id])
     assert await parked.load("", "me", "urn:s:1", after=0, limit=10) == [row(2)]
-    await parked.discard("", "urn:s:1")
+    await parked.put("", [row(3, owner="other")])
+    await parked.discard("", "urn:s:1", "me")
     assert await parked.subscriptions("", "me") == ["urn:s:2"]
+    assert await parked.subscriptions("", "other") == ["urn:s:1"]
+    await parked.discard("", "urn:s:1", None)
+    assert await parked.subscriptions("", "other") == []
 
 
 async def test_an_heir_gets_the_rows_of_an_owner(parked: MongoParkedDeliveries) -> None:
