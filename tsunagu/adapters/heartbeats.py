@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tsunagu.adapters.health import health_entity
 from tsunagu.adapters.sink import EntityUpdate
 from tsunagu.adapters.values import plain
 
@@ -11,15 +12,6 @@ if TYPE_CHECKING:
     from tsunagu.adapters.devices.plan import Plan
     from tsunagu.adapters.message import Heartbeat
     from tsunagu.adapters.time_policy import Stamp
-
-OWN = frozenset(("Camera", "Device", "TagReader"))
-
-
-def health_entity(plan: Plan) -> tuple[str, str]:
-    """Return id and type of the entity that carries a device's health: its own, or a Device beside what it measures."""
-    if plan.entity_type in OWN:
-        return plan.entity_id, plan.entity_type
-    return f"urn:ngsi-ld:Device:{plan.device_id}", "Device"
 
 
 def map_heartbeat(plan: Plan, heartbeat: Heartbeat, stamp: Stamp) -> EntityUpdate:

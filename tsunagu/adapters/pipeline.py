@@ -18,6 +18,7 @@ from tsunagu.adapters import clock, metrics
 from tsunagu.adapters.counters import CountReducer, flow_id
 from tsunagu.adapters.devices.plan import settings_of
 from tsunagu.adapters.errors import AdapterFault, DeviceError, EntityRefused
+from tsunagu.adapters.health import HealthMonitor
 from tsunagu.adapters.heartbeats import map_heartbeat
 from tsunagu.adapters.mapping import map_measure
 from tsunagu.adapters.message import (
@@ -99,6 +100,7 @@ class Pipeline:
         self.quarantine = quarantine
         self.pseudonyms = pseudonyms
         self.time_policy = time_policy or TimePolicy()
+        self.health = HealthMonitor()
         self.positions = Positions()
         self.sightings = SightingReducer(self.positions)
         self.counts = CountReducer()
@@ -112,6 +114,7 @@ class Pipeline:
         self._keep_time(work)
         map_values(work)
         validate(work)
+        self._watch(work)
         await self._reduce(work)
         return work
 
@@ -198,6 +201,17 @@ class Pipeline:
             except Exception as error:  # noqa: BLE001 - the others of the batch go on
                 fail(one, error)
 
+    def _watch(self, work: Sequence[Work]) -> None:
+        """Note every sign of life of devices that are watched."""
+        for one in work:
+            if one.error is not None or one.message.retained:
+                continue
+            for item in one.items:
+                if item.plan is not None and item.plan.health is not None:
+                    update = self.health.heard(item.plan, one.message.received, item.updates)
+                    if update is not None:
+                        item.updates.append(update)
+
     async def _reduce(self, work: Sequence[Work]) -> None:
         """Turn adverts into sightings and totals into flows; all reading comes before anything is remembered."""
         names = {}
@@ -257,7 +271,10 @@ class Pipeline:
     }
 
     async def sweep(self, now: int) -> None:
-        """Write that tags have left which nobody hears any more. Raises SinkUnavailable."""
+        """Write which tags have left and which devices are offline. Raises SinkUnavailable."""
+        for tenant, update, watch in await self.health.silent(now, self.sink):
+            await self.sink.write(tenant, [update])
+            self.health.settled(watch)
         by_tenants: dict[str, list[EntityUpdate]] = {}
         for tenant, update in self.sightings.silent(now):
             by_tenants.setdefault(tenant, []).append(update)
@@ -267,13 +284,20 @@ class Pipeline:
                 self.sightings.forget(tenant, update.id)
 
     async def keep_sweeping(self, every: float = SWEEP_SECONDS) -> None:
-        """Sweep now and then, for ever."""
+        """Sweep now and then, for ever; at first take up the watch over all devices that have a health rule."""
+        watching = False
         while True:
             await asyncio.sleep(every)
             try:
+                if not watching:
+                    async for plan in self.registry.watched():
+                        self.health.watch(plan, clock.now())
+                    watching = True
                 await self.sweep(clock.now())
             except SinkUnavailable as unavailable:
-                log.warning("tags that left wait for the broker", reason=str(unavailable))
+                log.warning("absences wait for the broker", reason=str(unavailable))
+            except Exception:
+                log.exception("a sweep failed")
 
     async def _set_aside(self, work: Sequence[Work]) -> None:
         """Put what failed into the quarantine, several at once. Raises SinkUnavailable."""

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from tsunagu.adapters import clock
 from tsunagu.adapters.decoders import unpacker
 from tsunagu.adapters.errors import BadMeasure, DeviceError
+from tsunagu.adapters.health import HealthRule, rule_of
 from tsunagu.adapters.jexl import Expression, compile_expression
 from tsunagu.adapters.time_policy import TimePolicy, policy_of
 from tsunagu.adapters.validation import mode_of
@@ -76,6 +77,7 @@ class Plan:
     validation: str = "warn"
     time_policy: TimePolicy | None = None
     unpack: Unpack | None = None
+    health: HealthRule | None = None
     cached_rules: TagRules | None = None
 
     @property
@@ -169,6 +171,7 @@ def compile_plan(device: Mapping[str, Any], group: Mapping[str, Any]) -> Plan:
         validation=mode_of(settings),
         time_policy=policy_of(settings),
         unpack=unpacker(settings),
+        health=rule_of(settings),
         commands=frozenset(c["name"] for c in merge_attributes(device.get("commands"), group.get("commands"))),
     )
 

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from tsunagu.adapters import clock
 from tsunagu.adapters.catalogue import DEVICES, GROUPS, Catalogue, Entry, Faults
-from tsunagu.adapters.devices.plan import Plan, compile_plan
+from tsunagu.adapters.devices.plan import Plan, compile_plan, settings_of
 from tsunagu.adapters.errors import DeviceNotFound, GroupNotFound
 from tsunagu.adapters.sink import SinkUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from tsunagu.adapters.catalogue import Announcement
 
 HARDWARE = re.compile(r"(?:[0-9A-Fa-f]{2}[:-]?){5}[0-9A-Fa-f]{2}(?:(?:[:-]?[0-9A-Fa-f]{2}){2})?")
@@ -62,6 +64,9 @@ class DeviceRegistry(Protocol):
 
     def group_of(self, resources: tuple[str, ...], apikey: str) -> Entry | None:
         """Return the group with this apikey and the first of the resources that has one."""
+
+    def watched(self) -> AsyncIterator[Plan]:
+        """Give the plans of all devices that have a health rule. Raises SinkUnavailable."""
 
     async def group(self, resources: tuple[str, ...], apikey: str) -> Entry:
         """Return that group, also if another process has just provisioned it. Raises GroupNotFound, SinkUnavailable."""
@@ -147,6 +152,24 @@ class CatalogueRegistry:
             raise
         except self.faults.unavailable as error:
             raise SinkUnavailable(str(error)) from None
+
+    async def watched(self) -> AsyncIterator[Plan]:
+        """Give the plans of all devices that have a health rule. Raises SinkUnavailable."""
+        if not self._loaded:
+            await self.reload()
+        for group in list(self._groups.values()):
+            where = {"service_path": group["subservice"], "apikey": group["apikey"]}
+            try:
+                devices = await self.catalogue.find(group["service"], DEVICES, where)
+            except self.faults.unavailable as error:
+                raise SinkUnavailable(str(error)) from None
+            for device in devices:
+                settings = {
+                    **settings_of(group.get("internal_attributes")),
+                    **settings_of(device.get("internal_attributes")),
+                }
+                if "health" in settings:
+                    yield compile_plan(device, group)
 
     async def find(self, resources: tuple[str, ...], apikey: str, device_id: str) -> Plan:
         """Return the plan; a group with autoprovision creates the device. Raises what the protocol says."""
