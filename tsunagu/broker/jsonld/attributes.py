@@ -102,12 +102,10 @@ def _read_members(
             if key == member and kind is not None:
                 plain = kind is _PROPERTY and type(item) is float and _LOWEST < item < _HIGHEST
                 out[key] = item if plain else _value(item, kind, context, mode)
-            elif key in table:
-                result = table[key](item, context, mode)
-                if result is not LEFT_OUT:
-                    out[key] = result
-            else:
+            elif (reader := table.get(key)) is None:
                 _read_sub_attribute(out, key, item, context, mode, depth)
+            elif (result := reader(item, context, mode)) is not LEFT_OUT:
+                out[key] = result
     except Fault as fault:
         fault.path.append(key)
         raise

@@ -98,9 +98,10 @@ def _expand(body: Any, context: Context, mode: Mode) -> Expanded:
             if key in _MEMBERS:
                 _MEMBERS[key](entity, value, context, mode)
                 others += 1
-            else:
-                name = stored[key]
-                attrs[name] = read_attribute(value, name, context, mode)
+                continue
+            name = stored[key]
+            read = read_instance if type(value) is dict and not mode.simplified else read_attribute
+            attrs[name] = read(value, name, context, mode)
     except Fault as fault:
         fault.path.append(key)
         raise fault.error() from None
