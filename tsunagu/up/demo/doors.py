@@ -61,7 +61,8 @@ class MqttDoor:
         mid = self._client.publish(topic, payload, qos=1).mid  # kept and sent later while there is no connection
         acknowledged = self._waiting[mid] = asyncio.get_running_loop().create_future()
         try:
-            await asyncio.wait_for(acknowledged, PATIENCE)
+            async with asyncio.timeout(PATIENCE):  # wait_for of Python 3.11 may swallow a cancellation
+                await acknowledged
         except TimeoutError:
             raise DeviceGaveUpError(f"{topic}: the MQTT broker took no message for {PATIENCE:.0f} s") from None
         finally:
