@@ -1,9 +1,10 @@
 """Finding the few subscriptions that a change may concern among very many.
 
 A subscription is put where a change must look for it, by the most telling thing that it fixes, in this order: the
-entity's id, a type, nothing; and below that by watched attribute (or "any"); and below that by a comparison that q
-cannot do without, `attribute == value` or `attribute > number` and the like. Thresholds are kept in order and bisected:
-100,000 subscriptions to 100,000 thresholds cost a change no more than those that it really crosses.
+entity's id, the start of its id (idPattern), a type, nothing; and below that by watched attribute (or "any"); and below
+that by a *gate*, a condition that it cannot do without: `attribute == value`, an area, `attribute > number` and such.
+Thresholds are kept in order and bisected, areas in a grid: 100,000 subscriptions to 100,000 thresholds cost a change no
+more than those that it really crosses.
 
 What is found may still not match: `matching.concerns` decides.
 """
@@ -14,6 +15,7 @@ from bisect import bisect_left, bisect_right, insort
 from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.query.ast import And, Compare, QNode
+from tsunagu.subscriptions.areas import Areas, area_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,12 +25,29 @@ if TYPE_CHECKING:
 
 Gate = tuple[str, str, Any]
 SCALARS = (int, float, str)
+SHORTEST_PREFIX = 4
+SPECIAL = frozenset("^$.[]()*+?{}|")
+REPEATS = frozenset("*?{")
 
 
-def gate_of(node: QNode | None) -> Gate | None:
-    """Return a comparison (attribute, operator, value) that must hold for the query to hold, None if there is none."""
+def gate_of(subscription: Subscription) -> Gate | None:
+    """Return what must hold for a subscription's conditions to hold: (attribute, operator, value), None if nothing.
+
+    The operator "@" stands for an area, its value for the cells.
+    """
+    compared = _comparison(subscription.query.q) if subscription.meets is not None else None
+    if compared is not None and compared[1] == "==":
+        return compared
+    geo = subscription.query.geo
+    cells = area_of(geo) if geo is not None else None
+    if geo is not None and cells is not None:
+        return geo.attribute, "@", cells
+    return compared
+
+
+def _comparison(node: QNode | None) -> Gate | None:
     if isinstance(node, And):
-        found = [gate for gate in map(gate_of, node.parts) if gate is not None]
+        found = [gate for gate in map(_comparison, node.parts) if gate is not None]
         return min(found, key=lambda gate: gate[1] != "==", default=None)
     if not isinstance(node, Compare) or len(node.values) != 1:
         return None
@@ -77,25 +96,30 @@ class Thresholds:
 
 
 class Gates:
-    """Subscriptions whose q cannot hold unless one attribute compares to one value."""
+    """Subscriptions whose conditions cannot hold unless one attribute compares to a value or lies in an area."""
 
-    __slots__ = ("above", "below", "equal")
+    __slots__ = ("above", "areas", "below", "equal")
 
     def __init__(self) -> None:
+        self.areas = Areas()
         self.equal: dict[Any, dict[Subscription, None]] = {}
         self.above = Thresholds()
         self.below = Thresholds()
 
     def add(self, operator: str, value: Any, subscription: Subscription) -> None:
         """Put a subscription in."""
-        if operator == "==":
+        if operator == "@":
+            self.areas.add(value, subscription)
+        elif operator == "==":
             self.equal.setdefault(value, {})[subscription] = None
         else:
             (self.above if operator == ">" else self.below).add(value, subscription)
 
     def remove(self, operator: str, value: Any, subscription: Subscription) -> None:
         """Take a subscription out."""
-        if operator == "==":
+        if operator == "@":
+            self.areas.remove(value, subscription)
+        elif operator == "==":
             same = self.equal.get(value)
             if same is not None:
                 same.pop(subscription, None)
@@ -105,10 +129,12 @@ class Gates:
             (self.above if operator == ">" else self.below).remove(value, subscription)
 
     def __bool__(self) -> bool:
-        return bool(self.equal or len(self.above) or len(self.below))
+        return bool(self.equal or len(self.above) or len(self.below) or self.areas)
 
     def passing(self, value: Any) -> Iterator[Subscription]:
         """Return those that the attribute, as it stands in a document, may let through."""
+        if self.areas:
+            yield from self.areas.at(value)
         scalar = _scalar(value)
         if scalar is None:
             for same in self.equal.values():
@@ -180,6 +206,7 @@ class SubscriptionIndex:
     def __init__(self) -> None:
         self._shelves: dict[Key, Shelves] = {}
         self._count = 0
+        self._prefixes: dict[int, int] = {}
 
     def __len__(self) -> int:
         return self._count
@@ -187,15 +214,21 @@ class SubscriptionIndex:
     def add(self, subscription: Subscription) -> None:
         """Put a subscription in."""
         self._count += 1
-        gate = gate_of(subscription.query.q) if subscription.meets is not None else None
+        gate = gate_of(subscription)
         for key, attribute in places(subscription):
+            if key[0] == "p":
+                self._prefixes[len(key[1])] = self._prefixes.get(len(key[1]), 0) + 1
             self._shelves.setdefault(key, {}).setdefault(attribute, Shelf()).add(subscription, gate)
 
     def remove(self, subscription: Subscription) -> None:
         """Take a subscription out that was put in."""
         self._count -= 1
-        gate = gate_of(subscription.query.q) if subscription.meets is not None else None
+        gate = gate_of(subscription)
         for key, attribute in places(subscription):
+            if key[0] == "p":
+                self._prefixes[len(key[1])] -= 1
+                if not self._prefixes[len(key[1])]:
+                    del self._prefixes[len(key[1])]
             shelves = self._shelves.get(key, {})
             shelf = shelves.get(attribute)
             if shelf is None:
@@ -210,6 +243,10 @@ class SubscriptionIndex:
         """Return where subscriptions to an entity with this id and these types (IRIs) stand."""
         shelves = self._shelves
         found = [shelves[key] for key in [("t", iri) for iri in types] if key in shelves]
+        for length in self._prefixes:
+            key = ("p", entity_id[:length])
+            if key in shelves:
+                found.append(shelves[key])
         if ("i", entity_id) in shelves:
             found.append(shelves["i", entity_id])
         if ANYTHING in shelves:
@@ -233,12 +270,34 @@ def candidates(shelves: list[Shelves], effect: Effect) -> Iterable[Subscription]
     return found
 
 
+def prefix_of(pattern: str) -> str:
+    """Return what every text that a regular expression matches must begin with, as far as it is easily seen."""
+    if not pattern.startswith("^") or "|" in pattern:
+        return ""
+    found: list[str] = []
+    at = 1
+    while at < len(pattern) and pattern[at] not in SPECIAL:
+        if pattern[at] == "\\":
+            at += 1
+            if at >= len(pattern) or pattern[at].isalnum():
+                break
+        found.append(pattern[at])
+        at += 1
+    if at < len(pattern) and pattern[at] in REPEATS and found:
+        found.pop()
+    return "".join(found)
+
+
 def places(subscription: Subscription) -> list[tuple[Key, str | None]]:
     """Return where a subscription belongs: each (id or type, watched attribute or None) that it is found under."""
     keys: dict[Key, None] = {}
     for selector in subscription.selectors:
         if selector.ids is not None:
             keys.update({("i", one): None for one in selector.ids})
+            continue
+        prefix = prefix_of(selector.id_pattern.source) if selector.id_pattern is not None else ""
+        if len(prefix) >= SHORTEST_PREFIX:
+            keys["p", prefix] = None
         elif selector.types is not None:
             keys.update({("t", alternative[0]): None for alternative in selector.types.alternatives})
         else:

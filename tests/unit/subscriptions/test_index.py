@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.subscriptions.samples import NOW, creation, document, subscription
-from tsunagu.subscriptions.index import SubscriptionIndex, candidates
+from tsunagu.subscriptions.index import SubscriptionIndex, candidates, prefix_of
 from tsunagu.subscriptions.matching import Effect, concerns
 
 VALUES = st.sampled_from([-1, 0, 1, 2.5, "x", "1", True, [1, "x"], {"a": 1}])
@@ -23,28 +24,56 @@ SELECTORS = st.one_of(
     st.lists(
         st.fixed_dictionaries(
             {"type": st.sampled_from(["River", "Lake", "River|Lake", "(River;Lake)", "*"])},
-            optional={"id": st.sampled_from(["urn:x:a", "urn:x:b"]), "idPattern": st.sampled_from(["a$", "b$"])},
+            optional={
+                "id": st.sampled_from(["urn:x:a", "urn:x:b"]),
+                "idPattern": st.sampled_from(
+                    ["a$", "b$", "^urn:x:a", "^urn:x:b", "^urn:x:aa?$", "^urn:x:(a|b)", r"^urn:x\:a"]
+                ),
+            },
         ),
         min_size=1,
         max_size=3,
     ),
 )
+DEGREES = st.sampled_from([-0.31, -0.1, 0.0, 0.05, 0.1, 0.25, 3.0, 179.95, -179.95])
+POINTS = st.builds(lambda x, y: [x, max(min(y, 80.0), -80.0)], DEGREES, DEGREES)
+NEAR = st.builds(
+    lambda point, metres: {"georel": f"near;maxDistance=={metres}", "geometry": "Point", "coordinates": point},
+    POINTS,
+    st.sampled_from([1, 10_000, 30_000, 5_000_000]),
+)
+FAR = st.builds(lambda point: {"georel": "near;minDistance==20000", "geometry": "Point", "coordinates": point}, POINTS)
+INSIDE = st.builds(
+    lambda relation, point, size: {
+        "georel": relation,
+        "geometry": "Polygon",
+        "coordinates": [[point, [point[0] + size, point[1]], [point[0] + size, point[1] + size], point]],
+    },
+    st.sampled_from(["within", "intersects", "disjoint"]),
+    POINTS.filter(lambda point: abs(point[0]) < 170 and abs(point[1]) < 70),
+    st.sampled_from([0.05, 0.4, 5.0]),
+)
+AREAS = st.one_of(NEAR, FAR, INSIDE)
 MEMBERS = st.fixed_dictionaries(
     {"entities": SELECTORS, "q": QUERIES},
-    optional={"watchedAttributes": st.lists(st.sampled_from("abc"), min_size=1, max_size=2, unique=True)},
+    optional={
+        "watchedAttributes": st.lists(st.sampled_from("abc"), min_size=1, max_size=2, unique=True),
+        "geoQ": AREAS,
+    },
 )
 
 
-@given(st.lists(MEMBERS, max_size=12), st.dictionaries(st.sampled_from("abc"), VALUES, max_size=3))
+@given(st.lists(MEMBERS, max_size=12), st.dictionaries(st.sampled_from("abc"), VALUES, max_size=3), POINTS)
 def test_the_index_finds_what_a_look_at_all_finds(
-    members: list[dict[str, object]], attributes: dict[str, object]
+    members: list[dict[str, object]], attributes: dict[str, object], point: list[float]
 ) -> None:
     """Whatever matches a change when every subscription is looked at is among the candidates of the index."""
     everything = [subscription(**{**one, "localOnly": True}) for one in members]
     index = SubscriptionIndex()
     for one in everything:
         index.add(one)
-    what = creation(document(**attributes))
+    place = {"type": "GeoProperty", "value": {"type": "Point", "coordinates": point}}
+    what = creation(document(**attributes, location=place))
     effect = Effect(what)
     found = set(candidates(index.shelves_for(what.entity_id, effect.document["type"]), effect))
     selected = [one for one in everything if _selected(one, effect)]
@@ -74,3 +103,37 @@ def test_thresholds_are_bisected() -> None:
     effect = Effect(what)
     found = list(candidates(index.shelves_for(what.entity_id, effect.document["type"]), effect))
     assert len(found) == 11
+
+
+def test_areas_are_looked_up_by_place() -> None:
+    """Of many subscriptions to areas only those around the entity are looked at."""
+    index = SubscriptionIndex()
+    for number in range(100):
+        near = {"georel": "near;maxDistance==1000", "geometry": "Point", "coordinates": [number, 35.0]}
+        index.add(subscription(id=f"urn:s:{number}", geoQ=near))
+    place = {"type": "GeoProperty", "value": {"type": "Point", "coordinates": [42.001, 35.0]}}
+    what = creation(document(location=place))
+    effect = Effect(what)
+    (one,) = candidates(index.shelves_for(what.entity_id, effect.document["type"]), effect)
+    assert one.id == "urn:s:42"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "prefix"),
+    [
+        ("^urn:x:1", "urn:x:1"),
+        ("^urn:x:1$", "urn:x:1"),
+        ("^urn:x:.*", "urn:x:"),
+        ("^urn:x:1*", "urn:x:"),
+        ("^urn:x:1+", "urn:x:1"),
+        ("^urn:x:1{2}", "urn:x:"),
+        (r"^urn:x\.y", "urn:x.y"),
+        (r"^urn:x\d", "urn:x"),
+        ("^urn:x:[ab]", "urn:x:"),
+        ("^urn:x|^urn:y", ""),
+        ("urn:x", ""),
+    ],
+)
+def test_the_start_of_a_pattern(pattern: str, prefix: str) -> None:
+    """What an idPattern requires at the start of an id is seen where it is plain."""
+    assert prefix_of(pattern) == prefix
