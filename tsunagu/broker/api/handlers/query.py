@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.api.answers import add_page, document_answer, path_of
 from tsunagu.broker.api.call import GEO_JSON
-from tsunagu.broker.api.criteria import Join, join_of, matches_type, query_of
+from tsunagu.broker.api.criteria import Join, join_of, matches_type, now_ms, query_of
 from tsunagu.broker.api.handlers.entity_maps import map_location, named_map
 from tsunagu.broker.api.negotiation import NEWEST, preferred_version
 from tsunagu.broker.api.pages import page_of
@@ -24,9 +25,14 @@ if TYPE_CHECKING:
     from tsunagu.broker.api.services import Services
     from tsunagu.broker.changes import Document
     from tsunagu.broker.jsonld.context import Context
+    from tsunagu.broker.query.ast import EntityQuery
     from tsunagu.broker.representations import View
     from tsunagu.broker.storage.catalogue import Entry
     from tsunagu.broker.storage.reads import Page
+
+
+PLANS_KEPT = 1000
+PLANS: dict[tuple[bytes, str, int], tuple[Context, Join | None, View, EntityQuery]] = {}
 
 
 async def retrieve(call: Call, services: Services, target: str, context: Context) -> Answer:
@@ -77,9 +83,7 @@ async def query_by_body(call: Call, services: Services) -> Answer:
 
 async def run(call: Call, services: Services, context: Context, params: dict[str, Any], path: str) -> Answer:
     """Run a query and answer with a page of entities."""
-    join = join_of(params)
-    view = view_of(params, context, media=call.media, join=join)
-    query = query_of(params, context, depth=0 if join is None else join.depth)
+    join, view, query = plan_of(call, params, context)
     limit, offset = page_of(call, services)
     query = await without_links(services.entities, call.tenant, query)
     named = named_map(call)
@@ -105,6 +109,31 @@ async def run(call: Call, services: Services, context: Context, params: dict[str
     if entry is not None:
         answer.headers.append((b"ngsild-entitymap", map_location(services, entry["id"])))
     return answer
+
+
+def plan_of(call: Call, params: dict[str, Any], context: Context) -> tuple[Join | None, View, EntityQuery]:
+    """Return what a request asks for, parsed; the same query string again costs a look-up.
+
+    Raises BadRequestData, TooComplexQuery.
+    """
+    if call.route.method != "GET":
+        return parsed(call, params, context)
+    key = (call.query, call.media, id(context))
+    plan = PLANS.get(key)
+    if plan is None or plan[0] is not context:
+        plan = (context, *parsed(call, params, context))
+        if len(PLANS) >= PLANS_KEPT:
+            PLANS.clear()
+        PLANS[key] = plan
+    _, join, view, query = plan
+    return join, view, replace(query, now=now_ms())
+
+
+def parsed(call: Call, params: dict[str, Any], context: Context) -> tuple[Join | None, View, EntityQuery]:
+    """Return join, view and query of a request's parameters."""
+    join = join_of(params)
+    view = view_of(params, context, media=call.media, join=join)
+    return join, view, query_of(params, context, depth=0 if join is None else join.depth)
 
 
 async def rendered(

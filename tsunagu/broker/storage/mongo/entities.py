@@ -173,7 +173,9 @@ class MongoReader:
                 filtered = {"$and": [where, beyond]} if "_id" in where or "$and" in where else {**where, **beyond}
         rows = await self._find_page(tenant, filtered, BY_ID, limit, skip, times=times)
         if len(rows) == limit:
-            self._bookmarks.put(name, offset + limit, rows[-1]["_id"])
+            # The API asks for one more than the page has, to know whether another follows: both may be asked for next.
+            for last in range(max(limit - 2, 0), limit):
+                self._bookmarks.put(name, offset + last + 1, rows[last]["_id"])
         return rows
 
     async def _find_page(
