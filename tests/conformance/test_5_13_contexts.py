@@ -86,6 +86,15 @@ async def test_5_13_4_a_cached_context_tells_details_only(client: httpx.AsyncCli
     assert_problem(await client.get("/jsonldContexts/nothing?details=true"), 404, "ResourceNotFound")
 
 
+async def test_5_13_a_context_of_another_broker_is_cached(client: httpx.AsyncClient, remote: ContextServer) -> None:
+    """An @context hosted by another broker is fetched once and kept, though its URL looks like one of ours."""
+    url = remote.host("/ngsi-ld/v1/jsonldContexts/7d1e", WATER)
+    for number in range(2):
+        assert (await use(client, url, number)).status_code == 201
+    details = (await client.get(f"/jsonldContexts/{quoted(url)}?details=true")).json()
+    assert (details["kind"], details["URL"], details["numberOfHits"]) == ("Cached", url, 2)
+
+
 async def test_5_13_5_a_deleted_context_is_fetched_anew(client: httpx.AsyncClient, remote: ContextServer) -> None:
     """After a cached @context was deleted, its next use fetches it."""
     url = remote.host("/water.jsonld", WATER)
@@ -162,7 +171,7 @@ async def test_contexts_survive_a_restart_offline(broker: Application, client: h
 async def test_6_3_16_a_context_is_fetched_anew_when_its_time_is_over(
     broker: Application, client: httpx.AsyncClient, remote: ContextServer
 ) -> None:
-    """The expiry follows the server's Cache-Control; what is due is fetched in the background, and used from then on."""
+    """The expiry follows Cache-Control; what is due is fetched in the background and used from then on."""
     remote.headers["cache-control"] = "max-age=120"
     url = remote.host("/water.jsonld", WATER)
     await use(client, url, 1)

@@ -31,7 +31,7 @@ def check_length(content_length: bytes | None, limit: int) -> None:
     if not content_length.isdigit():
         raise InvalidRequest("Content-Length is not a number; it is the length of the body in bytes")
     if int(content_length) > limit:
-        raise PayloadTooLarge(f"The body has {int(content_length)} bytes; at most {limit} are accepted")
+        raise PayloadTooLarge(f"the body has {int(content_length)} bytes; at most {limit} are accepted")
 
 
 async def read_body(receive: Receive, limit: int) -> bytes:
@@ -40,17 +40,17 @@ async def read_body(receive: Receive, limit: int) -> bytes:
     if message["type"] == "http.request" and not message.get("more_body", False):
         body: bytes = message.get("body", b"")
         if len(body) > limit:
-            raise PayloadTooLarge(f"The body has more than {limit} bytes")
+            raise PayloadTooLarge(f"the body has more than {limit} bytes")
         return body
     parts: list[bytes] = []
     size = 0
     while True:
         if message["type"] == "http.disconnect":
-            raise InvalidRequest("The client closed the connection before the body was complete")
+            raise InvalidRequest("the client closed the connection before the body was complete")
         part = message.get("body", b"")
         size += len(part)
         if size > limit:
-            raise PayloadTooLarge(f"The body has more than {limit} bytes")
+            raise PayloadTooLarge(f"the body has more than {limit} bytes")
         parts.append(part)
         if not message.get("more_body", False):
             return b"".join(parts)
@@ -64,17 +64,17 @@ def parse_json(body: bytes, max_depth: int) -> Any:
     character. Integers beyond 64 bits signed become floating-point numbers, as in any I-JSON reader (RFC 7493).
     """
     if not body:
-        raise InvalidRequest("The request has no body; a JSON document is expected")
+        raise InvalidRequest("the request has no body; a JSON document is expected")
     try:
         value = orjson.loads(body.removeprefix(BYTE_ORDER_MARK))
     except orjson.JSONDecodeError as error:
         if "depth limit" in str(error):
-            raise BadRequestData(f"The body nests deeper than {max_depth} levels") from None
-        raise InvalidRequest(f"The body is not valid JSON: {error}") from None
+            raise BadRequestData(f"the body nests deeper than {max_depth} levels") from None
+        raise InvalidRequest(f"the body is not valid JSON: {error}") from None
     if body.count(b"{") + body.count(b"[") > max_depth and too_deep(value, max_depth):
-        raise BadRequestData(f"The body nests deeper than {max_depth} levels")
+        raise BadRequestData(f"the body nests deeper than {max_depth} levels")
     if b"\\u0000" in body and holds_nul(value):
-        raise BadRequestData("The body holds the NUL character (\\u0000), which no name and no value may contain")
+        raise BadRequestData("the body holds the NUL character (\\u0000), which no name and no value may contain")
     if HUGE_INTEGER.search(body):
         value = with_finite_integers(value)
     return value

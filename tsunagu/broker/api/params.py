@@ -196,7 +196,7 @@ def read_query(route: Route, query: bytes) -> dict[str, Any]:
         if name not in route.allowed:
             raise InvalidRequest(misplaced(route, name))
         if name in values:
-            raise InvalidRequest(f"Parameter {name!r} is given twice; give it once")
+            raise InvalidRequest(f"parameter {name!r} is given twice; give it once")
         if name in {"options", "format"}:
             values[name] = value
         else:
@@ -226,9 +226,9 @@ def decoded(raw: bytes) -> str:
     try:
         value = unquote_to_bytes(raw.replace(b"+", b" ")).decode()
     except UnicodeDecodeError:
-        raise InvalidRequest("The query string is not UTF-8 after percent-decoding") from None
+        raise InvalidRequest("the query string is not UTF-8 after percent-decoding") from None
     if "\0" in value:
-        raise InvalidRequest("The query string holds the NUL character")
+        raise InvalidRequest("the query string holds the NUL character")
     return value
 
 
@@ -236,7 +236,7 @@ def misplaced(route: Route, name: str) -> str:
     """Return the detail for a parameter that the operation does not take."""
     what = f"does not apply to {route.operation}" if name in PARAMETERS else "is unknown"
     takes = ", ".join(sorted(route.allowed)) or "no parameters"
-    return f"Parameter {name!r} {what}; it takes {takes}"
+    return f"parameter {name!r} {what}; it takes {takes}"
 
 
 def settle_options(route: Route, values: dict[str, Any]) -> None:

@@ -74,4 +74,4 @@ def problem_answer(error: NgsiError) -> Answer:
 def fault_answer(operation: str, error: Exception) -> Answer:
     """Log an exception that nobody expected and return a 500 problem that says nothing about the inside."""
     log.error("request failed", operation=operation, exc_info=error)
-    return problem_answer(InternalError("The broker failed to process the request; its log has the details."))
+    return problem_answer(InternalError("the broker failed to process the request; its log has the details."))

@@ -64,13 +64,14 @@ def local_id(url: str) -> str:
     return str(uuid5(NAMESPACE_URL, url))
 
 
-def own_id(url: str) -> str | None:
-    """Return the local id in the URL of an @context that this broker serves, None for any other URL.
+def local_ids(url: str) -> list[str]:
+    """Return the local ids under which the @context of a URL may be kept: as one that is served here, as a cached one.
 
-    Local ids are random or hashes, so that the host part, which may be a gateway's, need not be known.
+    Local ids are random or hashes, so that the host part, which may be a gateway's, need not be known; another
+    broker's URLs look the same, and what is fetched from there is kept as cached.
     """
     _, found, tail = urlsplit(url).path.rpartition(PATH)
-    return tail if found and tail and "/" not in tail else None
+    return [tail, local_id(url)] if found and tail and "/" not in tail else [local_id(url)]
 
 
 class CatalogueContexts:
@@ -86,8 +87,12 @@ class CatalogueContexts:
 
     async def get(self, url: str) -> Document | None:
         """Return the document that is kept for a URL, None if there is none."""
-        entry = await self._catalogue.get("", KIND, own_id(url) or local_id(url))
-        return None if entry is None else orjson.loads(entry["document"])
+        for identifier in local_ids(url):
+            entry = await self._catalogue.get("", KIND, identifier)
+            if entry is not None:
+                document: Document = orjson.loads(entry["document"])
+                return document
+        return None
 
     async def put(self, url: str, document: Document) -> None:
         """Keep a document that was fetched."""
@@ -221,10 +226,11 @@ class Contexts:
         counted, self._hits = self._hits, {}
         now = now_ms()
         for url, hits in counted.items():
-            if not is_core_url(url):
-                await self._catalogue.change(
-                    "", KIND, own_id(url) or local_id(url), {"used": now}, increments={"hits": hits}
-                )
+            if is_core_url(url):
+                continue
+            for identifier in local_ids(url):
+                if await self._catalogue.change("", KIND, identifier, {"used": now}, increments={"hits": hits}):
+                    break
 
     async def refresh_due(self) -> None:
         """Fetch the cached @contexts anew whose time is over (6.3.16); one that cannot be had stays in use."""
@@ -261,8 +267,9 @@ class Contexts:
 
     async def _entry(self, tenant: str, identifier: str) -> Entry:
         """Return the entry with this local id or URL, if the tenant may see it. Raises ResourceNotFound."""
-        key = own_id(identifier) or (local_id(identifier) if ":" in identifier else identifier)
-        entry = await self._catalogue.get("", KIND, key)
+        entry = None
+        for key in local_ids(identifier) if ":" in identifier else [identifier]:
+            entry = entry or await self._catalogue.get("", KIND, key)
         if entry is None or (entry["kind"] == HOSTED and entry["tenant"] != tenant):
             raise ResourceNotFound(f"there is no @context {identifier}")
         return entry

@@ -27,7 +27,6 @@ PREFIX = "urn:ngsi-ld:entitymap:"
 DEFAULT_LIFETIME = 60 * 60 * 1000
 LONGEST_LIFETIME = 24 * 60 * 60 * 1000
 LARGEST = 100_000
-BATCH = 1000
 
 
 def now_ms() -> int:
@@ -102,15 +101,11 @@ class EntityMaps:
 
         The page's count is always given.
         """
-        within = query if query.ids is None else None
-        ids = (
-            tuple(entry["entities"])
-            if within
-            else tuple(id_ for id_ in entry["entities"] if id_ in set(query.ids or ()))
-        )
+        wanted = None if query.ids is None else frozenset(query.ids)
+        ids = tuple(one for one in entry["entities"] if wanted is None or one in wanted)
         narrowed = replace(query, ids=ids)
         page = await self._entities.query(tenant, narrowed, limit=limit, offset=offset, count=True)
-        if within and page.count is not None and page.count < len(ids):
+        if wanted is None and page.count is not None and page.count < len(ids):
             entry["entities"] = await self._matching(tenant, narrowed)
             await self._catalogue.replace(tenant, KIND, entry["id"], entry)
         return page
@@ -118,13 +113,11 @@ class EntityMaps:
     async def _matching(self, tenant: str, query: EntityQuery) -> list[str]:
         """Return the ids of all entities that a query matches."""
         ids: list[str] = []
-        while True:
-            page = await self._entities.query(tenant, query, limit=BATCH, offset=len(ids), count=False)
-            ids.extend(document["_id"] for document in page.documents)
-            if len(page.documents) < BATCH:
-                return ids
-            if len(ids) >= LARGEST:
-                raise TooManyResults(f"The entity map would hold more than {LARGEST} entities; narrow the query")
+        async for document in self._entities.stream(tenant, query):
+            ids.append(document["_id"])
+            if len(ids) > LARGEST:
+                raise TooManyResults(f"the entity map would hold more than {LARGEST} entities; narrow the query")
+        return ids
 
     async def _keep(self, tenant: str, ids: list[str], lifetime: int | None) -> Entry:
         """Store a new map, after clearing away some that have expired."""
@@ -142,5 +135,5 @@ class EntityMaps:
             raise BadRequestData(f"{map_id!r} is not a URI; an entity map is named by its URI")
         entry = await self.find(tenant, map_id)
         if entry is None:
-            raise ResourceNotFound(f"There is no entity map {map_id}, or it has expired")
+            raise ResourceNotFound(f"there is no entity map {map_id}, or it has expired")
         return entry
