@@ -36,6 +36,22 @@ class Told:
     deed: str
 
 
+def matches(entry: dict[str, Any], where: dict[str, Any]) -> bool:
+    """Tell whether an entry matches, with dotted names, $in and $gt."""
+    for name, wanted in where.items():
+        value: Any = entry
+        for part in name.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if isinstance(wanted, dict):
+            if "$in" in wanted and value not in wanted["$in"]:
+                return False
+            if "$gt" in wanted and not (value is not None and value > wanted["$gt"]):
+                return False
+        elif value != wanted:
+            return False
+    return True
+
+
 class MemoryCatalogue:
     """The catalogue protocol over a dictionary; `away` makes every call fail."""
 
@@ -73,11 +89,7 @@ class MemoryCatalogue:
         return gone
 
     async def find(self, tenant, kind, where=None, *, limit=0, offset=0, sort=()):
-        found = [
-            e
-            for _, e in sorted(self._kind(tenant, kind).items())
-            if all(e.get(k) == v for k, v in (where or {}).items())
-        ]
+        found = [e for _, e in sorted(self._kind(tenant, kind).items()) if matches(e, where or {})]
         for name, direction in reversed(sort):
             found.sort(key=lambda e: e.get(name, 0), reverse=direction < 0)
         return found[offset : offset + limit] if limit else found[offset:]

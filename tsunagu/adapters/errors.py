@@ -93,10 +93,15 @@ class GroupNotFound(DeviceError):
 
 
 class DeviceNotFound(DeviceError):
-    """The group does not know the device and takes no unknown ones."""
+    """The group does not know the device and takes no unknown ones; `apikey` and `device_id` say which it would be."""
 
     name = "DEVICE_NOT_FOUND"
     status = 404
+
+    def __init__(self, detail: str, *, apikey: str = "", device_id: str = "") -> None:
+        super().__init__(detail)
+        self.apikey = apikey
+        self.device_id = device_id
 
 
 class PathNotFound(DeviceError):

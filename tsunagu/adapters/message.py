@@ -19,7 +19,8 @@ class Message:
     `named` holds what the door learned from topic or query: "apikey", "device", "attr", "event", "shape", "t" …
     `origin` is the topic or the path, for people. `received` is epoch ms UTC. `redelivered` says that the transport
     may have handed this message over before; `retained` that the MQTT broker kept it from an earlier time.
-    `tag` is the door's own (an MQTT packet id).
+    `tag` is the door's own (an MQTT packet id). `key` names a message that is kept elsewhere (in the quarantine) and
+    may be replayed again and again.
     """
 
     format: str
@@ -31,6 +32,7 @@ class Message:
     redelivered: bool = False
     retained: bool = False
     tag: int = 0
+    key: str = ""
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """The quarantine: messages that could not be taken, with the reason, kept for a person to look at and to replay.
 
 Of a refused picture, and of formats with personal identities (BLE adverts), only size and digest are kept. The
-number of entries per tenant is bounded; beyond it a message is counted and logged by its reason alone.
+number of entries per tenant and reason is bounded; beyond it a message is counted and logged by its reason alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import structlog
 
 from tsunagu.adapters import clock
 from tsunagu.adapters.catalogue import QUARANTINE, Catalogue, Entry, Faults
-from tsunagu.adapters.errors import DeviceError, ImageRefused
+from tsunagu.adapters.errors import DeviceError, DeviceNotFound, ImageRefused
 from tsunagu.adapters.registry import FORMATS
 from tsunagu.adapters.sink import SinkUnavailable
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tsunagu.adapters.message import Message
 
 LIMIT = 100_000
+SHARES = {"DEVICE_NOT_FOUND": 0.2, "DEVICE_GROUP_NOT_FOUND": 0.02}  # strangers must not push out the city's own
 COUNT_EVERY = 500
 KEPT_BODY = 1024 * 1024
 
@@ -48,6 +49,8 @@ def entry_of(tenant: str, message: Message, error: DeviceError) -> Entry:
         "reason": {"name": error.name, "message": str(error)},
         "size": len(message.body),
     }
+    if isinstance(error, DeviceNotFound) and error.device_id:
+        entry["candidate"] = {"apikey": error.apikey, "deviceId": error.device_id}
     if personal or isinstance(error, ImageRefused):
         entry["sha256"] = hashlib.sha256(message.body).hexdigest()
     else:
@@ -62,25 +65,27 @@ class CatalogueQuarantine:
         self.catalogue = catalogue
         self.faults = faults
         self.limit = limit
-        self._room: dict[str, int] = {}
+        self._room: dict[tuple[str, str], int] = {}
 
     async def put(self, tenant: str, message: Message, error: DeviceError) -> None:
         """Keep the message, or, when the quarantine is full, log its reason. Raises SinkUnavailable."""
         try:
-            if not await self._has_room(tenant):
+            if not await self._has_room(tenant, error.name):
                 log.warning("quarantine full, message dropped", tenant=tenant, format=message.format, reason=error.name)
                 return
-            await self.catalogue.insert(tenant, QUARANTINE, new_id(message.received), entry_of(tenant, message, error))
+            key = new_id(message.received)
+            await self.catalogue.insert(tenant, QUARANTINE, key, {"id": key, **entry_of(tenant, message, error)})
         except self.faults.unavailable as fault:
             raise SinkUnavailable(str(fault)) from None
-        self._room[tenant] -= 1
+        self._room[tenant, error.name] -= 1
 
-    async def _has_room(self, tenant: str) -> bool:
-        """Count the entries now and then rather than each time."""
-        if self._room.get(tenant, 0) <= 0:
-            kept = await self.catalogue.count(tenant, QUARANTINE)
-            self._room[tenant] = min(self.limit - kept, COUNT_EVERY)
-        return self._room[tenant] > 0
+    async def _has_room(self, tenant: str, reason: str) -> bool:
+        """Tell whether there is room for a reason; count the entries now and then rather than each time."""
+        if self._room.get((tenant, reason), 0) <= 0:
+            kept = await self.catalogue.count(tenant, QUARANTINE, {"reason.name": reason})
+            limit = round(self.limit * SHARES.get(reason, 1))
+            self._room[tenant, reason] = min(limit - kept, COUNT_EVERY)
+        return self._room[tenant, reason] > 0
 
 
 def new_id(received: int) -> str:

@@ -18,6 +18,8 @@ def set_receipts(message: Message, updates: list[EntityUpdate], given: str | Non
     into the digest, and `fresh` says whether it calls this the first delivery. Over HTTP there is no such id, and no
     receipt.
     """
+    if given is None and message.key and not dated:
+        given = f"{message.key}/{index}"
     if given is None:
         if not dated and not message.tag:
             return

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
 
 from tsunagu import __version__
+from tsunagu.adapters.management.router import management_router
 from tsunagu.adapters.metrics import COLLECTORS
 from tsunagu.adapters.provisioning.router import provisioning_router
 from tsunagu.adapters.provisioning.store import ProvisioningStore
@@ -106,7 +107,9 @@ def rest_of(parts: Parts) -> FastAPI:
         metrics.register(collector)
     app.include_router(status_router(parts.services, metrics))
     app.include_router(inbox_router(parts.services, parts.inbox))
-    app.include_router(provisioning_router(ProvisioningStore(parts.devices), port=parts.settings.port))
+    store = ProvisioningStore(parts.devices)
+    app.include_router(provisioning_router(store, port=parts.settings.port))
+    app.include_router(management_router(store, parts.door))
 
     @app.get("/openapi.json", include_in_schema=False)
     def openapi() -> dict[str, Any]:

@@ -198,7 +198,7 @@ class CatalogueRegistry:
     def _refuse_if_unknown(self, key: Key) -> None:
         until = self._unknown.get(key)
         if until is not None and until > time.monotonic():
-            raise DeviceNotFound(f"Device not found with ID [{key[2]}]")
+            raise DeviceNotFound(f"Device not found with ID [{key[2]}]", apikey=key[1], device_id=key[2])
 
     def _remember_unknown(self, key: Key) -> None:
         if len(self._unknown) >= MAX_UNKNOWN:
@@ -216,14 +216,21 @@ class CatalogueRegistry:
             "Couldn't find device group for the apikey of this message; provision one with POST /iot/groups"
         )
 
-    async def _device(self, group: Entry, apikey: str, device_id: str) -> Entry:
-        tenant, path = group["service"], group["subservice"]
+    async def stored_device(self, group: Entry, apikey: str, device_id: str) -> Entry | None:
+        """Return a device as it is provisioned, under the apikey or for its service path as a whole."""
         for key in (apikey, ""):
-            device = await self.catalogue.get(tenant, DEVICES, device_id_of(path, key, device_id))
+            entry = device_id_of(group["subservice"], key, device_id)
+            device = await self.catalogue.get(group["service"], DEVICES, entry)
             if device is not None:
                 return device
+        return None
+
+    async def _device(self, group: Entry, apikey: str, device_id: str) -> Entry:
+        device = await self.stored_device(group, apikey, device_id)
+        if device is not None:
+            return device
         if group.get("autoprovision", True) is False:
-            raise DeviceNotFound(f"Device not found with ID [{device_id}]")
+            raise DeviceNotFound(f"Device not found with ID [{device_id}]", apikey=apikey, device_id=device_id)
         return await self._autoprovision(group, apikey, device_id)
 
     async def _autoprovision(self, group: Entry, apikey: str, device_id: str) -> Entry:
@@ -232,7 +239,9 @@ class CatalogueRegistry:
         if known >= self.autoprovision_limit:
             raise DeviceNotFound(
                 f"Device not found with ID [{device_id}]: "
-                f"the group has provisioned {known} devices by itself, the most it may"
+                f"the group has provisioned {known} devices by itself, the most it may",
+                apikey=apikey,
+                device_id=device_id,
             )
         device = {
             "device_id": device_id,

@@ -116,12 +116,17 @@ class DeviceDoor:
         """Return the message of a request. Raises DeviceError."""
         path, method = scope["path"], scope["method"]
         content_type = _header(scope, b"content-type")
-        row, route, parts = self._route(path, method, content_type)
-        query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+        self._route(path, method, content_type)
         body = await self._body(scope, receive)
+        return self.message_of(method, path, scope["query_string"], content_type=content_type, body=body)
+
+    def message_of(self, method: str, path: str, query_string: bytes, *, content_type: str, body: bytes) -> Message:
+        """Return the message that a request is. Raises DeviceError."""
+        row, route, parts = self._route(path, method, content_type)
+        query = dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True))
         source = route.named.get("source")
         if source is not None:
-            body = query.get("d", "").encode() if source == "query" else scope["query_string"]
+            body = query.get("d", "").encode() if source == "query" else query_string
             content_type = ""
         named = {**parts, **{name: query[key] for key, name in QUERY.items() if query.get(key)}, **route.named}
         missing = [NEEDED[key] for key in row.needs if not query.get(key)]

@@ -116,6 +116,13 @@ class ProvisioningStore:
                 raise errors.duplicate_device(entry["device_id"]) from None
             self.registry.device_changed(service, key)
 
+    async def check_device(self, service: str, path: str, device: Entry) -> None:
+        """Raise the ProvisioningError that creating the device would."""
+        key = device_id_of(path, device.get("apikey") or "", device["device_id"])
+        if await self.catalogue.get(service, DEVICES, key) is not None:
+            raise errors.duplicate_device(device["device_id"])
+        await self._completed(service, path, device)
+
     async def _completed(self, service: str, path: str, device: Entry) -> Entry:
         """Return the device with what its group says of entity type and name, as the reference stores it."""
         group = await self._group_for(service, path, device) or {}

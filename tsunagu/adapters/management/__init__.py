@@ -1,0 +1,1 @@
+"""Managing devices beyond FIWARE's API: preview, quarantine, candidates, import; under /tsunagu/v1/devices."""
