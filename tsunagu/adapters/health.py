@@ -73,7 +73,10 @@ def health_entity(plan: Plan) -> tuple[str, str]:
 
 @dataclass(slots=True)
 class Watch:
-    """A watched device: when it was last heard and last written, whether it is offline, which patience counts."""
+    """A watched device: when it was last heard and last written, whether it is offline, which patience counts.
+
+    `seen` says that this process has heard it; else its entity must know it, for who never spoke cannot fall silent.
+    """
 
     plan: Plan
     rule: HealthRule
@@ -81,6 +84,7 @@ class Watch:
     written: int = 0
     offline: bool = False
     alert: bool = False
+    seen: bool = False
 
     @property
     def patience(self) -> int:
@@ -114,7 +118,7 @@ class HealthMonitor:
         watch = self.watch(plan, received)
         if watch is None:
             return None
-        watch.heard = max(watch.heard, received)
+        watch.heard, watch.seen = max(watch.heard, received), True
         self._judge(watch, updates)
         returned, watch.offline = watch.offline, False
         entity_id, entity_type = health_entity(plan)
@@ -148,12 +152,14 @@ class HealthMonitor:
                 continue
             stored = await sink.read(tenant, entity_id) or {}
             heard = _last_heard(stored)
-            if heard is not None and now - heard <= watch.patience:
+            if heard is None and not watch.seen:
+                del self._watched[tenant, entity_id]
+            elif heard is not None and now - heard <= watch.patience:
                 watch.heard = heard  # another worker has heard it
             elif stored.get("deviceState", {}).get("value") == OFFLINE:
                 watch.offline = True
             else:
-                since = max(watch.heard, heard or 0)
+                since = max(watch.heard if watch.seen else 0, heard or 0)
                 attrs = _state(OFFLINE, now, since=since)
                 found.append((tenant, EntityUpdate(entity_id, health_entity(watch.plan)[1], attrs), watch))
         return found

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from tsunagu.adapters.devices.plan import Plan
     from tsunagu.adapters.devices.registry import DeviceRegistry
+    from tsunagu.adapters.health import Watch
     from tsunagu.adapters.pseudonyms import Pseudonyms
     from tsunagu.adapters.quarantine import Quarantine
     from tsunagu.adapters.sink import Sink
@@ -272,9 +273,13 @@ class Pipeline:
 
     async def sweep(self, now: int) -> None:
         """Write which tags have left and which devices are offline. Raises SinkUnavailable."""
+        absent: dict[str, list[tuple[EntityUpdate, Watch]]] = {}
         for tenant, update, watch in await self.health.silent(now, self.sink):
-            await self.sink.write(tenant, [update])
-            self.health.settled(watch)
+            absent.setdefault(tenant, []).append((update, watch))
+        for tenant, pairs in absent.items():
+            await self.sink.write(tenant, [update for update, _ in pairs])
+            for _, watch in pairs:
+                self.health.settled(watch)
         by_tenants: dict[str, list[EntityUpdate]] = {}
         for tenant, update in self.sightings.silent(now):
             by_tenants.setdefault(tenant, []).append(update)

@@ -131,6 +131,15 @@ async def test_a_restart_tells_nothing_twice(place: Site) -> None:
     assert [state for _, state in states(place)].count("offline") == 1
 
 
+async def test_who_never_spoke_does_not_fall_silent(place: Site) -> None:
+    """A provisioned camera that was never switched on is not offline."""
+    await place.store.create_devices("", "/", [{"device_id": "new", "apikey": "cam"}])
+    async for plan in place.registry.watched():
+        place.pipeline.health.watch(plan, START)
+    await place.pipeline.sweep(START + 60 * MINUTE)
+    assert place.sink.updates == []
+
+
 async def test_a_device_that_another_worker_hears_is_not_offline(place: Site) -> None:
     """The entity tells when it was last heard."""
     await beat(place, "C", 0)
