@@ -40,7 +40,7 @@ def told_entity(
     gone = [(touch.attribute, touch.dataset_id) for touch in change.touched if touch.deed == "deleted"]
     if not gone and not subscription.show_changes:
         return subscription.view.render(after, context, linked=linked, levels=levels)
-    document = _with_nulls(after, change.before, gone) if gone else after
+    document = _with_nulls(after, change.before, gone, each=_tells_each(subscription)) if gone else after
     entity = subscription.view.render(document, context, linked=linked, levels=levels)
     _tell_more(entity, change, subscription, context)
     return entity
@@ -58,7 +58,7 @@ def _deleted_entity(change: Change, subscription: Subscription, context: Context
     gone = [(name, one.get("datasetId")) for name in names for one in instances(before["attrs"][name])]
     bare: Document = {**before, "attrs": {}, "sys": {}}
     bare.pop("scope", None)
-    entity = subscription.view.render(_with_nulls(bare, before, gone), context)
+    entity = subscription.view.render(_with_nulls(bare, before, gone, each=_tells_each(subscription)), context)
     if subscription.view.geojson:
         entity["properties"]["deletedAt"] = format_ms(change.at)
     else:
@@ -67,16 +67,29 @@ def _deleted_entity(change: Change, subscription: Subscription, context: Context
     return entity
 
 
-def _with_nulls(document: Document, before: Document | None, gone: Iterable[tuple[str, str | None]]) -> Document:
-    """Return the document with an NGSI-LD Null in the place of each instance that is gone."""
+def _tells_each(subscription: Subscription) -> bool:
+    """Tell whether a subscriber wants to know of each instance of an attribute that is deleted whole."""
+    return subscription.show_changes or subscription.datasets is not None
+
+
+def _with_nulls(
+    document: Document, before: Document | None, gone: Iterable[tuple[str, str | None]], *, each: bool
+) -> Document:
+    """Return the document with an NGSI-LD Null in the place of each instance that is gone.
+
+    Where several instances went and none is left, one null without datasetId stands for all (046_22_08), unless `each`.
+    """
     attrs, times = dict(document["attrs"]), dict(document["sys"])
     for name, dataset in gone:
         old, clock = _find(before, name, dataset)
-        if old is None:
+        if old is None or before is None:
+            continue
+        whole = not each and name not in document["attrs"] and isinstance(before["attrs"][name], list)
+        if whole and name in attrs:
             continue
         kind = KINDS[old["type"]]
         null: Instance = {"type": kind.name, kind.member: kind.null}
-        if dataset is not None:
+        if dataset is not None and not whole:
             null["datasetId"] = dataset
         if name in attrs:
             attrs[name] = [*instances(attrs[name]), null]

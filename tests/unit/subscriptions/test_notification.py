@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 import pytest
 
-from tests.unit.subscriptions.samples import MS, NOW, creation, deletion, document, removal, subscription, update
+from tests.unit.subscriptions.samples import (
+    MS,
+    NOW,
+    creation,
+    deletion,
+    document,
+    removal,
+    stored,
+    subscription,
+    update,
+)
+from tsunagu.broker.changes import Change
 from tsunagu.broker.jsonld.context import CORE, Context
+from tsunagu.broker.operations import patch
 from tsunagu.schemas.times import format_ms
 from tsunagu.subscriptions.courier import rendered
 from tsunagu.subscriptions.job import notification_id
 from tsunagu.subscriptions.notification import envelope, headers, told_entity
-
-if TYPE_CHECKING:
-    from tsunagu.broker.changes import Change
 
 NULL = "urn:ngsi-ld:null"
 STREET = {"type": "LanguageProperty", "languageMap": {"fr": "Grand Place", "nl": "Grote Markt"}}
@@ -282,3 +291,18 @@ def test_alike_subscriptions_share_the_rendering() -> None:
     assert rendered(change, shared, subscription(), CORE) is first
     assert rendered(change, shared, subscription(notification={"format": "concise"}), CORE) != first
     assert rendered(change, shared, subscription(endpoint={"accept": "application/ld+json"}), CORE) != first
+
+
+def test_an_attribute_deleted_with_all_instances_is_one_null() -> None:
+    """When all instances of an attribute go, one null stands for them (046_22_08); with showChanges each is told."""
+    before = document(name=NAMES)
+    outcome = patch.delete_attribute(before, before["_id"], stored("name"), NOW + MS, delete_all=True)
+    change = Change("", "w", 4, before["_id"], "updated", NOW + MS, before, outcome.after, outcome.touched)
+    assert told(change)["name"] == {"type": "Property", "value": NULL}
+    assert told(change, n_format="keyValues")["name"] == NULL
+    assert [one["previousValue"] for one in told(change, n_showChanges=True)["name"]] == [
+        "Eiffel Tower",
+        "Eiffelturm",
+        "Tour Eiffel",
+    ]
+    assert told(change, datasetId=["urn:d:fr"])["name"] == {"type": "Property", "value": NULL, "datasetId": "urn:d:fr"}
