@@ -13,6 +13,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from tsunagu.adapters.inbound.mqtt import MqttDoor
+from tsunagu.adapters.sink import SinkUnavailable
 from tsunagu.up.ports import free_port
 
 if TYPE_CHECKING:
@@ -237,3 +238,23 @@ def test_an_mqtt_url_that_is_none_is_refused(empty_site: Site) -> None:
     """A wrong URL is told at once."""
     with pytest.raises(ValueError, match="mqtt://"):
         MqttDoor(empty_site.pipeline, url="http://x", client_id="x")
+
+
+async def test_a_command_reaches_a_device(door: MqttDoor, mqtt_url: str, key: str) -> None:
+    """What the door publishes is heard by whoever listens."""
+    device = await asyncio.to_thread(Publisher, mqtt_url)
+    heard: list[bytes] = []
+    device.client.on_message = lambda _client, _userdata, packet: heard.append(packet.payload)
+    device.client.subscribe(f"/{key}/g1/cmd", 1)
+    await asyncio.sleep(0.2)
+    await door.publish(f"/{key}/g1/cmd", b'{"turn":"left"}', qos=1, retain=False)
+    await until(lambda: bool(heard))
+    assert heard == [b'{"turn":"left"}']
+    await asyncio.to_thread(device.close)
+
+
+async def test_a_door_that_is_not_connected_says_so(empty_site: Site, key: str) -> None:
+    """Whoever wants to publish may try again."""
+    one = MqttDoor(empty_site.pipeline, url=f"mqtt://127.0.0.1:{free_port()}", client_id=f"off-{key}")
+    with pytest.raises(SinkUnavailable):
+        await one.publish("/x", b"", qos=1, retain=False)

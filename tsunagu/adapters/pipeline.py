@@ -43,6 +43,7 @@ from tsunagu.adapters.validation import Rejected, check_update
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tsunagu.adapters.commands import Commands
     from tsunagu.adapters.devices.plan import Plan
     from tsunagu.adapters.devices.registry import DeviceRegistry
     from tsunagu.adapters.health import Watch
@@ -95,12 +96,14 @@ class Pipeline:
         quarantine: Quarantine,
         pseudonyms: Pseudonyms,
         time_policy: TimePolicy | None = None,
+        commands: Commands | None = None,
     ) -> None:
         self.sink = sink
         self.registry = registry
         self.quarantine = quarantine
         self.pseudonyms = pseudonyms
         self.time_policy = time_policy or TimePolicy()
+        self.commands = commands
         self.health = HealthMonitor()
         self.positions = Positions()
         self.sightings = SightingReducer(self.positions)
@@ -135,9 +138,20 @@ class Pipeline:
                 source.written = True
                 if outcome.status == "refused" and source.error is None:
                     source.error = EntityRefused(outcome.reason)
+        await self._acknowledge_commands(work)
         for name, number in TallyCounter(one.message.format for one in work).items():
             metrics.MESSAGES.labels(name).inc(number)
         await self._set_aside(work)
+
+    async def _acknowledge_commands(self, work: Sequence[Work]) -> None:
+        """Close the commands whose results are stored now."""
+        if self.commands is None:
+            return
+        for one in work:
+            if one.error is None:
+                for item in one.items:
+                    if isinstance(item.reading, CommandResult) and item.plan is not None:
+                        await self.commands.acknowledge(item.plan, item.reading)
 
     async def _decode(self, work: Sequence[Work]) -> None:
         """Read every message by its format's codec."""
@@ -272,7 +286,7 @@ class Pipeline:
     }
 
     async def sweep(self, now: int) -> None:
-        """Write which tags have left and which devices are offline. Raises SinkUnavailable."""
+        """Write which tags have left and which devices are offline; send commands that wait. Raises SinkUnavailable."""
         absent: dict[str, list[tuple[EntityUpdate, Watch]]] = {}
         for tenant, update, watch in await self.health.silent(now, self.sink):
             absent.setdefault(tenant, []).append((update, watch))
@@ -287,6 +301,8 @@ class Pipeline:
             await self.sink.write(tenant, updates)
             for update in updates:
                 self.sightings.forget(tenant, update.id)
+        if self.commands is not None:
+            await self.commands.sweep(await self.registry.tenants(), now)
 
     async def keep_sweeping(self, every: float = SWEEP_SECONDS) -> None:
         """Sweep now and then, for ever; at first take up the watch over all devices that have a health rule."""

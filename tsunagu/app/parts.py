@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from tsunagu.adapters.catalogue import Faults
+from tsunagu.adapters.commands import Commands
 from tsunagu.adapters.devices.registry import CatalogueRegistry
 from tsunagu.adapters.inbound.http import DeviceDoor
 from tsunagu.adapters.inbound.mqtt import MqttDoor
@@ -125,23 +126,28 @@ class Parts:
         )
 
     def _pipeline(self) -> Pipeline:
+        sink = BrokerSink(Reports(self.committer), self.entities)
         return Pipeline(
-            sink=BrokerSink(Reports(self.committer), self.entities),
+            sink=sink,
             registry=self.devices,
             quarantine=CatalogueQuarantine(self.catalogue, FAULTS),
             pseudonyms=Pseudonyms(self.catalogue, FAULTS),
+            commands=Commands(self.catalogue, FAULTS, sink),
         )
 
     def _mqtt(self) -> MqttDoor | None:
         settings = self.settings
         if settings.mqtt_url is None:
             return None
-        return MqttDoor(
+        door = MqttDoor(
             self.pipeline,
             url=settings.mqtt_url.get_secret_value(),
             client_id=settings.mqtt_client_id or f"tsunagu-{settings.name}",
             share=f"tsunagu-{settings.name}" if settings.multi_process else None,
         )
+        if self.pipeline.commands is not None:
+            self.pipeline.commands.publisher = door
+        return door
 
     async def _ping_mqtt(self) -> None:
         if self.mqtt is None or not self.mqtt.connected:

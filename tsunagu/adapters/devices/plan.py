@@ -72,7 +72,8 @@ class Plan:
     entity_name: Expression | None = None
     payload_type: str = "iotagent"
     settings: dict[str, Any] = field(default_factory=dict)
-    commands: frozenset[str] = frozenset()
+    commands: tuple[dict[str, Any], ...] = ()
+    transport: str = ""
     names: dict[str, str] = field(default_factory=dict)
     validation: str = "warn"
     time_policy: TimePolicy | None = None
@@ -172,7 +173,8 @@ def compile_plan(device: Mapping[str, Any], group: Mapping[str, Any]) -> Plan:
         time_policy=policy_of(settings),
         unpack=unpacker(settings),
         health=rule_of(settings),
-        commands=frozenset(c["name"] for c in merge_attributes(device.get("commands"), group.get("commands"))),
+        commands=tuple(merge_attributes(device.get("commands"), group.get("commands"))),
+        transport=str(device.get("transport") or group.get("transport") or "").upper(),
     )
 
 

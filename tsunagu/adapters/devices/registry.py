@@ -68,6 +68,9 @@ class DeviceRegistry(Protocol):
     def watched(self) -> AsyncIterator[Plan]:
         """Give the plans of all devices that have a health rule. Raises SinkUnavailable."""
 
+    async def tenants(self) -> frozenset[str]:
+        """Return the tenants that have groups. Raises SinkUnavailable."""
+
     async def group(self, resources: tuple[str, ...], apikey: str) -> Entry:
         """Return that group, also if another process has just provisioned it. Raises GroupNotFound, SinkUnavailable."""
 
@@ -152,6 +155,12 @@ class CatalogueRegistry:
             raise
         except self.faults.unavailable as error:
             raise SinkUnavailable(str(error)) from None
+
+    async def tenants(self) -> frozenset[str]:
+        """Return the tenants that have groups. Raises SinkUnavailable."""
+        if not self._loaded:
+            await self.reload()
+        return frozenset(group["service"] for group in self._groups.values())
 
     async def watched(self) -> AsyncIterator[Plan]:
         """Give the plans of all devices that have a health rule. Raises SinkUnavailable."""

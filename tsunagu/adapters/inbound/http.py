@@ -17,6 +17,7 @@ import orjson
 import structlog
 
 from tsunagu.adapters import clock, metrics
+from tsunagu.adapters.commands import answer
 from tsunagu.adapters.errors import (
     BadPayload,
     Busy,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
     Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-QUERY = {"k": "apikey", "i": "device", "t": "t", "event": "event"}
+QUERY = {"k": "apikey", "i": "device", "t": "t", "event": "event", "getCmd": "getCmd"}
 NEEDED = {"k": "API Key", "i": "Device Id"}
 WAITING = metrics.WAITING.labels("http")
 BATCH = 500
@@ -85,10 +86,14 @@ class DeviceDoor:
         """Answer one request."""
         started = monotonic()
         retry_after = None
+        content = b"application/json"
         try:
             message = await self._message(scope, receive)
-            await self._submit(message)
+            if message.body or message.named.get("source") != "query":
+                await self._submit(message)
             status, body = 200, b"{}"
+            if message.named.get("getCmd") == "1":
+                body, content = await self._commands(message)
         except DeviceError as error:
             status, body = error.status, orjson.dumps(error.body())
             retry_after = 1 if isinstance(error, Busy) else None
@@ -98,7 +103,7 @@ class DeviceDoor:
                 {"name": "SERVICE_UNAVAILABLE", "message": f"nothing was stored; send it again ({unavailable})"}
             )
         headers = [
-            (b"content-type", b"application/json"),
+            (b"content-type", content),
             (b"content-length", str(len(body)).encode()),
             (b"x-processing-time", str(round((monotonic() - started) * 1000)).encode()),
         ]
@@ -106,6 +111,14 @@ class DeviceDoor:
             headers.append((b"retry-after", str(retry_after).encode()))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    async def _commands(self, message: Message) -> tuple[bytes, bytes]:
+        """Return the commands that wait for the device, and their content type. Raises DeviceError, SinkUnavailable."""
+        row = FORMATS[message.format]
+        plan = await self.pipeline.registry.find(row.resources, message.named["apikey"], message.named["device"])
+        found = await self.pipeline.commands.fetch(plan) if self.pipeline.commands is not None else []
+        ultralight = message.format == "ultralight"
+        return answer(found, ultralight=ultralight), b"text/plain" if ultralight else b"application/json"
 
     async def stop(self) -> None:
         """Wait until everything that was taken is committed or answered."""
@@ -130,7 +143,7 @@ class DeviceDoor:
             content_type = ""
         named = {**parts, **{name: query[key] for key, name in QUERY.items() if query.get(key)}, **route.named}
         missing = [NEEDED[key] for key in row.needs if not query.get(key)]
-        if source == "query" and not body:
+        if source == "query" and not body and query.get("getCmd") != "1":
             missing.append("Payload")
         if missing:
             raise MissingParameters(

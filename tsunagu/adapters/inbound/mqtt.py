@@ -40,6 +40,7 @@ DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883, "tcp": 1883, "ssl": 8883}
 FAILURES_BEFORE_311 = 2
 ANSWER_WITHIN = 4.0  # seconds from the open socket to the broker's first answer
 LONGEST_WAIT = 15.0
+PUBLISH_WITHIN = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -116,6 +117,19 @@ class MqttDoor:
         if self._client is not None:
             await asyncio.to_thread(_close, self._client)
         self.connected = False
+
+    async def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> None:
+        """Publish to a device; return once the MQTT broker has it. Raises SinkUnavailable."""
+        client = self._client
+        if client is None or not self.connected:
+            raise SinkUnavailable("not connected to the MQTT broker")
+        sent = client.publish(topic, payload, qos=qos, retain=retain)
+        try:
+            await asyncio.to_thread(sent.wait_for_publish, PUBLISH_WITHIN)
+        except (ValueError, RuntimeError) as error:
+            raise SinkUnavailable(str(error)) from None
+        if not sent.is_published():
+            raise SinkUnavailable("the MQTT broker did not take the message in time")
 
     # The network thread.
 

@@ -48,6 +48,10 @@ class TrialRegistry:
             device = {"device_id": device_id, "apikey": apikey}
         return compile_plan({"service": group.get("service", ""), **device}, group)
 
+    async def tenants(self) -> frozenset[str]:
+        """Return the tenants of the registry. Raises SinkUnavailable."""
+        return await self._registry.tenants()
+
     def watched(self) -> AsyncIterator[Plan]:
         """Give the plans of the registry."""
         return self._registry.watched()

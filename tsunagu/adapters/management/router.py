@@ -15,7 +15,9 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
 from tsunagu.adapters import clock
-from tsunagu.adapters.catalogue import QUARANTINE
+from tsunagu.adapters.catalogue import GROUPS, QUARANTINE
+from tsunagu.adapters.commands import DAY, command_of, shown
+from tsunagu.adapters.devices.plan import compile_plan
 from tsunagu.adapters.errors import DeviceError
 from tsunagu.adapters.inbound.topics import TopicTree
 from tsunagu.adapters.management import candidates, importer, quarantined
@@ -29,6 +31,7 @@ from tsunagu.adapters.sink import SinkUnavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from tsunagu.adapters.devices.plan import Plan
     from tsunagu.adapters.inbound.http import DeviceDoor
     from tsunagu.adapters.provisioning.store import ProvisioningStore
 
@@ -83,7 +86,39 @@ def management_router(store: ProvisioningStore, door: DeviceDoor) -> APIRouter:
     _add_quarantine(router, store, door)
     _add_candidates(router, store, door)
     _add_import(router, store)
+    _add_commands(router, store, door)
     return router
+
+
+def _add_commands(router: APIRouter, store: ProvisioningStore, door: DeviceDoor) -> None:
+    async def plan_of(request: Request, device_id: str) -> tuple[Plan, str]:
+        apikey = request.query_params.get("apikey")
+        device = await store.stored(_tenant(request), _path(request), device_id, apikey)
+        where = {"apikey": device.get("apikey"), "service": device["service"], "subservice": device["service_path"]}
+        groups = await store.catalogue.find("", GROUPS, where, limit=1)
+        group = groups[0] if groups else {}
+        return compile_plan(device, group), str(group.get("resource", ""))
+
+    @router.post("/{device_id}/commands", summary="Send a command to a device")
+    async def send_command(request: Request, device_id: str) -> Response:
+        body = await _object(request)
+        if not isinstance(body.get("name"), str) or "value" not in body:
+            raise Problem(400, 'name and value are needed, e.g. {"name": "turn", "value": "left"}')
+        expires = body.get("expiresIn", DAY)
+        if isinstance(expires, bool) or not isinstance(expires, int | float) or expires <= 0:
+            raise Problem(400, "expiresIn must be a number of seconds above 0")
+        if door.pipeline.commands is None:
+            raise Problem(503, "this process sends no commands")
+        plan, resource = await plan_of(request, device_id)
+        command = command_of(plan, body["name"])
+        sent = await door.pipeline.commands.send(plan, command, body["value"], resource=resource, expires_in=expires)
+        return _json(shown(sent), 201)
+
+    @router.get("/{device_id}/commands", summary="The commands of a device and their states")
+    async def list_commands(request: Request, device_id: str) -> Response:
+        plan, _ = await plan_of(request, device_id)
+        found = await door.pipeline.commands.of_device(plan) if door.pipeline.commands is not None else []
+        return _json({"count": len(found), "commands": found})
 
 
 def _add_preview(router: APIRouter, door: DeviceDoor) -> None:
@@ -185,8 +220,8 @@ def _add_import(router: APIRouter, store: ProvisioningStore) -> None:
         return _json(found)
 
 
-def _json(body: Any) -> Response:
-    return Response(orjson.dumps(body, default=str), media_type="application/json")
+def _json(body: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(body, default=str), status, media_type="application/json")
 
 
 def _tenant(request: Request) -> str:

@@ -155,6 +155,10 @@ class ProvisioningStore:
         """Return one device. Raises ProvisioningError: not found."""
         return public(await self._find(service, path, device_id, apikey))
 
+    async def stored(self, service: str, path: str, device_id: str, apikey: str | None) -> Entry:
+        """Return one device as it is kept. Raises ProvisioningError: not found."""
+        return await self._find(service, path, device_id, apikey)
+
     async def change_device(
         self, service: str, path: str, device_id: str, apikey: str | None, *, changes: Entry
     ) -> None:
