@@ -80,6 +80,7 @@ class Committer:
         self._indexes = indexes
         self._limit = settings.group_limit
         self._in_flight = settings.groups_in_flight
+        self._further = settings.further_group
         self._queue_limit = settings.queue_limit
         self._timeout = settings.store_timeout
         self._lanes: dict[str, Lane] = {}
@@ -117,14 +118,23 @@ class Committer:
             await self._databases.ready(tenant)
             lane = self._lanes.setdefault(tenant, Lane(queue_limit=self._queue_limit))
         ticket = lane.add(writes)
-        if lane.in_flight < self._in_flight:
+        if self._may_start(lane):
             # Not at once: whatever else this turn of the event loop brings goes into the same group.
             asyncio.get_running_loop().call_soon(self._pump, tenant, lane)
         return await ticket.future
 
+    def _may_start(self, lane: Lane) -> bool:
+        """Tell whether a group may start: at once when none is in flight; beside others only if enough writes wait.
+
+        A group that starts for two or three writes, just because another has left a place, costs as many commands as
+        one for sixty, and they all wait for it.
+        """
+        waiting = len(lane)
+        return bool(waiting) and (not lane.in_flight or (lane.in_flight < self._in_flight and waiting >= self._further))
+
     def _pump(self, tenant: str, lane: Lane) -> None:
         """Send groups as long as some wait and the number in flight allows."""
-        while lane.in_flight < self._in_flight and len(lane):
+        while self._may_start(lane):
             items = lane.take(self._limit)
             if not items:
                 return

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 GATHER_LIMIT = 64
 GATHERS_IN_FLIGHT = 2
+FURTHER_GATHER = 8
 STREAM_PAGE = 500
 WITHOUT_TIMES = {"sys": 0}
 BY_ID = {"_id": 1}
@@ -62,7 +63,7 @@ class MongoReader:
         if future is None:
             loop = asyncio.get_running_loop()
             future = gather.waiting[entity_id] = loop.create_future()
-            if gather.in_flight < GATHERS_IN_FLIGHT and len(gather.waiting) == 1:
+            if _may_start(gather):
                 loop.call_soon(self._pump, tenant, gather)
         document = await asyncio.shield(future)
         if document is not None and "expires" in document and document["expires"] <= time.time_ns() // 1_000_000:
@@ -70,7 +71,7 @@ class MongoReader:
         return document
 
     def _pump(self, tenant: str, gather: _Gather) -> None:
-        while gather.waiting and gather.in_flight < GATHERS_IN_FLIGHT:
+        while _may_start(gather):
             if len(gather.waiting) <= GATHER_LIMIT:
                 batch, gather.waiting = gather.waiting, {}
             else:
@@ -337,6 +338,14 @@ class MongoReader:
     async def close(self) -> None:
         """Wait for the reads that are under way."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _may_start(gather: _Gather) -> bool:
+    """Tell whether a find may start: at once when none is in flight; beside another only if enough reads wait."""
+    waiting = len(gather.waiting)
+    return bool(waiting) and (
+        not gather.in_flight or (gather.in_flight < GATHERS_IN_FLIGHT and waiting >= FURTHER_GATHER)
+    )
 
 
 def _indexes_in(stage: dict[str, Any]) -> set[str]:
