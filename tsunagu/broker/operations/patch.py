@@ -329,4 +329,6 @@ def report(before: Document | None, entity: Expanded, now: int, *, static: Expan
             else:
                 draft.put(name, instance)
     draft.add_types(entity.get("type", []))
-    return draft.finish(late)
+    outcome = draft.finish(late)
+    outcome.late = tuple(late)
+    return outcome

@@ -21,12 +21,14 @@ class Outcome:
 
     `after` is the new document, None for a deletion, or the very object it was given when nothing changes.
     The store sets its version. `touched` names the attribute instances that the write touched, `answer` is handed
-    back to the caller.
+    back to the caller. `late` has (attribute, instance) pairs that belong to the history but not to the current state,
+    because they were observed before what is there.
     """
 
     after: Document | None
     touched: tuple[Touch, ...] = ()
     answer: Any = None
+    late: tuple[tuple[str, dict[str, Any]], ...] = ()
 
 
 Apply = Callable[["Document | None", int], Outcome]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.indexes import CHANGES, ENTITIES, WATERMARKS
-from tsunagu.broker.storage.mongo.records import Record, change_of, redo, undo
+from tsunagu.broker.storage.mongo.records import LATE, Record, change_of, redo, undo
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -31,7 +31,8 @@ class MongoChangeLog:
         """Yield the changes of `writer` with a number above `number`, in order, documents rebuilt."""
         states: OrderedDict[str, tuple[int, Document | None]] = OrderedDict()
         async for record in self._writer_records(tenant, writer, number):
-            yield await self._rebuilt(tenant, record, states)
+            if record["k"] != LATE:
+                yield await self._rebuilt(tenant, record, states)
 
     async def _writer_records(self, tenant: str, writer: str, number: int) -> AsyncIterator[Record]:
         log = self._databases.of(tenant)[CHANGES]
@@ -54,7 +55,9 @@ class MongoChangeLog:
         """Yield the last `count` changes, oldest first, documents rebuilt."""
         log = self._databases.of(tenant)[CHANGES]
         with translated():
-            newest = await log.find({}, {"_id": 1}).sort([("$natural", -1)]).limit(count).to_list(None)
+            newest = (
+                await log.find({"k": {"$ne": LATE}}, {"_id": 1}).sort([("$natural", -1)]).limit(count).to_list(None)
+            )
         async for change in self._selected(tenant, {"_id": {"$in": [row["_id"] for row in newest]}}):
             yield change
 
@@ -62,7 +65,9 @@ class MongoChangeLog:
         log = self._databases.of(tenant)[CHANGES]
         states: OrderedDict[str, tuple[int, Document | None]] = OrderedDict()
         with translated():
-            async for record in log.find(where).sort([("at", 1), ("v", 1)]).allow_disk_use(True):
+            async for record in (
+                log.find({**where, "k": {"$ne": LATE}}).sort([("at", 1), ("v", 1)]).allow_disk_use(True)
+            ):
                 yield await self._rebuilt(tenant, record, states)
 
     async def _rebuilt(
@@ -94,7 +99,9 @@ class MongoChangeLog:
         with translated():
             async with database.client.start_session(snapshot=True) as session:
                 state = await database[ENTITIES].find_one({"_id": record["e"]}, session=session)
-                later = database[CHANGES].find({"e": record["e"], "v": {"$gt": record["v"]}}, session=session)
+                later = database[CHANGES].find(
+                    {"e": record["e"], "v": {"$gt": record["v"]}, "k": {"$ne": LATE}}, session=session
+                )
                 undone = await later.sort("v", -1).to_list(None)
         for step in undone:
             state = undo(step, state)

@@ -221,7 +221,7 @@ class Committer:
             first = self._numbers[tenant]
             now = time.time_ns() // 1_000_000
             self._numbers[tenant] = last = group.apply(documents, known, now, first)
-            if not group.changes and not group.receipts:
+            if not group.records and not group.receipts:
                 await session.abort_transaction()
                 return
             if self._indexes is not None and (lacking := self._indexes.lacking(tenant, group.changes)):
@@ -243,10 +243,9 @@ class Committer:
 
     def _finish(self, group: Group) -> None:
         """Hand the committed changes on and answer the callers, in one go of the event loop."""
-        if group.changes:
-            if self.listener is not None:
-                self.listener.committed(group.changes)
-            self._open[group.tenant].difference_update(change.number for change in group.changes)
+        if group.changes and self.listener is not None:
+            self.listener.committed(group.changes)
+        self._open[group.tenant].difference_update(record["_id"]["n"] for record in group.records)
         for item, answer in group.answers:
             item.settle(answer)
 
@@ -272,7 +271,7 @@ class Committer:
                 continue
             if found is not None:
                 log.warning("doubtful_commit_found", tenant=group.tenant, changes=len(group.changes))
-                if self.listener is not None:
+                if group.changes and self.listener is not None:
                     self.listener.committed(group.changes)
                 break
             absent += 1

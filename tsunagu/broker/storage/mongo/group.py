@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.changes import Change, ChangeKind, Document, Touch
 from tsunagu.broker.errors import NgsiError
-from tsunagu.broker.storage.mongo.records import Record, record_of
+from tsunagu.broker.storage.mongo.records import Record, late_record, record_of
 from tsunagu.broker.storage.writes import DUPLICATE, Outcome
 from tsunagu.schemas.entity import instances
 
@@ -73,6 +73,9 @@ class Group:
                 seen.add(write.receipt)
                 self.receipts.append({"_id": write.receipt})
             self.answers.append((item, outcome.answer))
+            if outcome.late and before is not None and write.history:
+                number += 1
+                self.records.append(late_record(self.writer, number, before, at, outcome.late))
             if outcome.after is before:
                 continue
             number += 1

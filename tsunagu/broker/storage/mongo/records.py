@@ -8,6 +8,9 @@ A record::
      "b": parts of the document before, "a": parts of the document after,
      "m": meta, only if there is any; "x": writer, only where the change is kept out of the history}
 
+What a device reported too late for the current state is a record of kind "late", with the version that the entity has
+then and the instances in "a"; it belongs to the history alone, and no state follows from it.
+
 Parts of an update hold the touched attributes under "attrs" and "sys" and those other members that differ; a creation
 has the whole document in "a", a deletion in "b". From a document and the records above its version, every
 earlier state follows by undoing them, newest first.
@@ -15,11 +18,17 @@ earlier state follows by undoing them, newest first.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.changes import Change, Document, Touch
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tsunagu.schemas.entity import Instance
+
 Record = dict[str, Any]
+LATE = "late"
 OTHERS = ("type", "scope", "expires", "due", "geo", "created", "modified", "v")
 
 
@@ -62,6 +71,22 @@ def record_of(change: Change, *, history: bool = True) -> Record:
     if not history:
         record["x"] = change.writer
     return record
+
+
+def late_record(writer: str, number: int, document: Document, at: int, late: Iterable[tuple[str, Instance]]) -> Record:
+    """Return the record of attribute instances that were observed before those of the current state."""
+    attrs: dict[str, Any] = {}
+    for name, instance in late:
+        attrs.setdefault(name, []).append(instance)
+    return {
+        "_id": {"w": writer, "n": number},
+        "e": document["_id"],
+        "k": LATE,
+        "at": at,
+        "v": document["v"],
+        "t": [[name, "late", one.get("datasetId")] for name, found in attrs.items() for one in found],
+        "a": {"type": document["type"], "attrs": attrs},
+    }
 
 
 def _step(document: Document, names: set[str], source: Document, other: Document) -> Document:

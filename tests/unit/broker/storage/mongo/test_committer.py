@@ -10,6 +10,7 @@ import pytest
 from tests.unit.broker.storage.mongo.conftest import Store
 from tsunagu.broker.changes import Touch
 from tsunagu.broker.errors import BadRequestData, NgsiError, ResourceNotFound, Unavailable
+from tsunagu.broker.operations.reports import Report, Reports
 from tsunagu.broker.settings import Settings
 from tsunagu.broker.storage.mongo.client import Databases, database_name
 from tsunagu.broker.storage.mongo.committer import Committer
@@ -253,3 +254,28 @@ async def test_nothing_changes_nothing_is_logged(store: Store) -> None:
     assert answer == "same"
     assert len(store.heard.changes) == 1
     assert not isinstance(answer, NgsiError)
+
+
+async def test_what_comes_too_late_goes_to_the_history_alone(store: Store) -> None:
+    """A reading older than the current one is kept in the log alone: state, version and subscribers do not notice."""
+    reports = Reports(store.committer)
+
+    def reading(value: int, minute: int) -> Report:
+        level = {"type": "Property", "value": value, "observedAt": f"2026-11-21T10:{minute:02d}:00Z"}
+        return Report({"id": "urn:a", "type": ["https://example.org/T"], "attrs": {NAME: level}}, receipt=f"r{value}")
+
+    answers = await reports.take("", [reading(1, 10), reading(2, 5), reading(3, 20), reading(4, 15)])
+    assert [len(answer) for answer in answers] == [0, 1, 0, 1]
+    assert await stored(store, "urn:a") == 3
+    kept = await store.databases.of("")["changes"].find({}).sort("_id.n", 1).to_list(None)
+    assert [row["k"] for row in kept] == ["created", "late", "updated", "late"]
+    assert [one["value"] for row in kept if row["k"] == "late" for one in row["a"]["attrs"][NAME]] == [2, 4]
+    assert [change.kind for change in store.heard.changes] == ["created", "updated"]
+    read = [change async for change in store.log.after("", "w1", 0)]
+    assert [(change.before, change.after) for change in read] == [
+        (one.before, one.after) for one in store.heard.changes
+    ]
+    again = await reports.take("", [reading(2, 5), reading(4, 15)])
+    assert again == [DUPLICATE, DUPLICATE]
+    assert await store.databases.of("")["changes"].count_documents({}) == 4
+    assert store.committer.open_number("") is None
