@@ -20,6 +20,7 @@ from tsunagu.adapters.provisioning.router import provisioning_router
 from tsunagu.adapters.provisioning.store import ProvisioningStore
 from tsunagu.app.logs import configure_logs
 from tsunagu.app.parts import Parts
+from tsunagu.broker.api.deliveries import deliveries_router
 from tsunagu.broker.api.dispatch import Api
 from tsunagu.broker.api.inbox import inbox_router
 from tsunagu.broker.api.openapi import describe
@@ -107,6 +108,7 @@ def rest_of(parts: Parts) -> FastAPI:
         metrics.register(collector)
     app.include_router(status_router(parts.services, metrics))
     app.include_router(inbox_router(parts.services, parts.inbox))
+    app.include_router(deliveries_router(parts.services, parts.deliveries))
     store = ProvisioningStore(parts.devices)
     app.include_router(provisioning_router(store, port=parts.settings.port))
     app.include_router(management_router(store, parts.door))

@@ -28,6 +28,7 @@ from tsunagu.broker.jsonld.fetch import ContextFetcher
 from tsunagu.broker.jsonld.resolver import ContextResolver
 from tsunagu.broker.operations.batch import Batch
 from tsunagu.broker.operations.contexts import CatalogueContexts, Contexts
+from tsunagu.broker.operations.deliveries import Deliveries
 from tsunagu.broker.operations.discovery import Discovery
 from tsunagu.broker.operations.entities import Entities, Sweeper
 from tsunagu.broker.operations.entity_maps import EntityMaps
@@ -79,9 +80,14 @@ class Parts:
         self.entities = Entities(self.committer, self.reader)
         self.inbox = Inbox(self.committer)
         self.sweeper = Sweeper(self.committer, self.reader)
+        self.records = MongoDeliveryRecords(self.databases)
+        self.parked = MongoParkedDeliveries(self.databases)
         self.dispatcher = self._dispatcher()
         self.committer.listener = self.dispatcher
         self.services = self._services()
+        self.deliveries = Deliveries(
+            self.services.subscriptions, self.records, self.parked, self.dispatcher, owner=self.writer
+        )
         self.devices = CatalogueRegistry(self.catalogue, FAULTS)
         self.pipeline = self._pipeline()
         self.door = DeviceDoor(self.pipeline, max_body=settings.max_body)
@@ -93,8 +99,8 @@ class Parts:
             writer=self.writer,
             changes=self.log,
             catalogue=self.catalogue,
-            records=MongoDeliveryRecords(self.databases),
-            parked=MongoParkedDeliveries(self.databases),
+            records=self.records,
+            parked=self.parked,
             leases=MongoLeases(self.databases),
             entities=self.entities,
             resolver=self.resolver,
