@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from tsunagu.broker.storage.mongo.ordering import ranked_ids
 from tsunagu.broker.storage.reads import Page, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
     from tsunagu.broker.changes import Document
     from tsunagu.broker.query.ast import EntityQuery
@@ -128,7 +129,7 @@ class MongoReader:
                 if needs_ranking(query.order):
                     return await self._ranked(tenant, query, limit=limit, offset=offset, count=count)
                 if residual(query) is not None:
-                    return await self._refined(tenant, query, limit=limit, offset=offset, count=count)
+                    return await self._refined(tenant, query, limit=limit, offset=offset, count=count, times=times)
                 return await self._plain(tenant, query, limit=limit, offset=offset, count=count, times=times)
 
     async def _plain(
@@ -212,24 +213,49 @@ class MongoReader:
         documents = await self._in_order(tenant, page) if page else []
         return Page(documents, len(ids) if count else None)
 
-    async def _refined(self, tenant: str, query: EntityQuery, *, limit: int, offset: int, count: bool) -> Page:
-        """Answer a query whose filter lets too much through: what the filter finds is matched once more in memory."""
+    async def _refined(
+        self, tenant: str, query: EntityQuery, *, limit: int, offset: int, count: bool, times: bool
+    ) -> Page:
+        """Answer a query whose filter lets too much through: what it finds is matched once more in memory.
+
+        Of the candidates only what the test looks at is read; the documents of the page follow.
+        """
         matches = residual(query)
         assert matches is not None
-        order = to_sort(query.order) or BY_ID
-        documents: list[Document] = []
+        geo_only = query.geo is not None and residual(replace(query, geo=None)) is None
+        fields = {f"attrs.{query.geo.attribute}": 1} if query.geo is not None and geo_only else {"attrs": 1, "sys": 1}
+        find = {"filter": to_filter(query), "sort": to_sort(query.order) or BY_ID, "projection": fields}
+        ids: list[str] = []
         total = 0
-        entities = self._databases.of(tenant)[ENTITIES]
-        async with entities.find(to_filter(query)).sort(list(order.items())).allow_disk_use(True) as cursor:
-            async for document in cursor:
-                if not matches(document):
+        async with aclosing(self._rows(tenant, find)) as rows:
+            async for row in rows:
+                if not matches(row):
                     continue
                 total += 1
-                if total > offset and len(documents) < limit:
-                    documents.append(document)
-                if len(documents) == limit and not count:
+                if offset < total <= offset + limit:
+                    ids.append(row["_id"])
+                if len(ids) == limit and not count:
                     break
+        documents = await self._in_order(tenant, ids, times=times) if ids else []
         return Page(documents, total if count else None)
+
+    async def _rows(self, tenant: str, find: dict[str, Any]) -> AsyncGenerator[Document, None]:
+        """Yield what a find command finds, in batches; ends its cursor when nobody wants more."""
+        database = self._databases.of(tenant)
+        command = {"find": ENTITIES, **find, "batchSize": STREAM_PAGE, "allowDiskUse": True}
+        reply = await database.command(command)
+        batch, cursor = reply["cursor"]["firstBatch"], reply["cursor"]["id"]
+        try:
+            while True:
+                for row in batch:
+                    yield row
+                if not cursor:
+                    return
+                reply = await database.command({"getMore": cursor, "collection": ENTITIES})
+                batch, cursor = reply["cursor"]["nextBatch"], reply["cursor"]["id"]
+        finally:
+            if cursor:
+                await database.command({"killCursors": ENTITIES, "cursors": [cursor]})
 
     async def stream(self, tenant: str, query: EntityQuery) -> AsyncIterator[Document]:
         """Yield every document that matches, in the order of ids."""

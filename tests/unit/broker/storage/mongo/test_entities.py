@@ -13,6 +13,7 @@ from tsunagu.broker.errors import Unavailable
 from tsunagu.broker.jsonld.context import CORE
 from tsunagu.broker.operations.batch import Batch
 from tsunagu.broker.query.ast import EntityQuery, TypeSelection
+from tsunagu.broker.query.geo import parse_geo
 from tsunagu.broker.query.types import parse_types
 from tsunagu.broker.settings import Settings
 from tsunagu.broker.storage.mongo.client import Databases
@@ -121,3 +122,21 @@ async def test_without_mongodb_a_read_is_503_in_bounded_time() -> None:
                 await reader.query("", gauges(), limit=1)
     finally:
         await databases.close()
+
+
+async def test_a_geoquery_pages_and_counts_what_is_really_near(store: Store, reader: MongoReader) -> None:
+    """Of the candidates only those within the distance are found, in pages by id, and the count tells all of them."""
+    place = CORE.attribute("location")
+
+    def at(number: int) -> dict[str, Any]:
+        entity = gauge(number)
+        point = {"type": "Point", "coordinates": [134.0 + number / 1000, 34.0]}
+        return {**entity, "attrs": {**entity["attrs"], place: {"type": "GeoProperty", "value": point}}}
+
+    await Batch(store.committer).create("", [at(number) for number in range(1200)])
+    near = gauges(geo=parse_geo("near;maxDistance==9300", "Point", "[134.0,34.0]", None, CORE))
+    assert await numbers(reader, near, limit=60) == list(range(101))[:60]
+    assert await numbers(reader, near, limit=60, offset=60) == list(range(60, 101))
+    page = await reader.query("", near, limit=5, offset=50, count=True, times=False)
+    assert page.count == 101
+    assert all("sys" not in document for document in page.documents)
