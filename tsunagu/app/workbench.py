@@ -32,12 +32,9 @@ DEFAULT_LIMIT = 20
 class Workbench:
     """The tools, on one tenant; `context` is the URL of the @context that names are read and written with."""
 
-    def __init__(
-        self, databases: Databases, indexes: AttributeIndexes, reader: MongoReader, context: Context, tenant: str
-    ) -> None:
+    def __init__(self, indexes: AttributeIndexes, reader: MongoReader, context: Context, tenant: str) -> None:
         self._indexes = indexes
         self._reader = reader
-        self._databases = databases
         self._context = context
         self._tenant = tenant
 
@@ -84,7 +81,7 @@ async def workbench(settings: Settings, *, tenant: str = "", context: str | None
         indexes = AttributeIndexes(databases, catalogue)
         await indexes.load()
         reader = MongoReader(databases, settings, indexes=indexes)
-        yield Workbench(databases, indexes, reader, await resolver.resolve(context), tenant)
+        yield Workbench(indexes, reader, await resolver.resolve(context), tenant)
     finally:
         await fetcher.close()
         await catalogue.close()

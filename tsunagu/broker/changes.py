@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from tsunagu.schemas.entity import instances
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
@@ -30,6 +32,13 @@ class Touch:
     attribute: str
     deed: Deed
     dataset_id: str | None = None
+
+
+def all_touched(document: Document, deed: Deed) -> tuple[Touch, ...]:
+    """Return the touches of all attribute instances of a document, all with one deed."""
+    return tuple(
+        Touch(name, deed, one.get("datasetId")) for name, value in document["attrs"].items() for one in instances(value)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ time; it returns an Outcome or raises an NgsiError. Documents and fragments are 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tsunagu.broker.changes import Document, Touch
+from tsunagu.broker.changes import Document, Touch, all_touched
 from tsunagu.broker.errors import AlreadyExists, BadRequestData, PreconditionFailed, ResourceNotFound
 from tsunagu.broker.operations.draft import Draft, complete, expired
 from tsunagu.broker.operations.merging import merged_instance, typed
@@ -58,13 +58,6 @@ def fresh(entity: Expanded, now: int, created: int) -> Document:
     document |= {"attrs": attrs, "sys": times, "created": created, "modified": now, "v": 0}
     complete(document)
     return document
-
-
-def all_touched(document: Document, deed: Any) -> tuple[Touch, ...]:
-    """Return the touches of all attribute instances of a document, all with one deed."""
-    return tuple(
-        Touch(name, deed, one.get("datasetId")) for name, value in document["attrs"].items() for one in instances(value)
-    )
 
 
 def create(before: Document | None, entity: Expanded, now: int) -> Outcome:

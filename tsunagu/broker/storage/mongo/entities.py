@@ -16,7 +16,7 @@ from tsunagu.broker.storage.mongo.ordering import ranked_ids
 from tsunagu.broker.storage.reads import Page, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 
     from tsunagu.broker.changes import Document
     from tsunagu.broker.query.ast import EntityQuery
@@ -128,8 +128,11 @@ class MongoReader:
             async with asyncio.timeout(self._timeout):
                 if needs_ranking(query.order):
                     return await self._ranked(tenant, query, limit=limit, offset=offset, count=count)
-                if residual(query) is not None:
-                    return await self._refined(tenant, query, limit=limit, offset=offset, count=count, times=times)
+                matches = residual(query)
+                if matches is not None:
+                    return await self._refined(
+                        tenant, query, matches, limit=limit, offset=offset, count=count, times=times
+                    )
                 return await self._plain(tenant, query, limit=limit, offset=offset, count=count, times=times)
 
     async def _plain(
@@ -214,14 +217,20 @@ class MongoReader:
         return Page(documents, len(ids) if count else None)
 
     async def _refined(
-        self, tenant: str, query: EntityQuery, *, limit: int, offset: int, count: bool, times: bool
+        self,
+        tenant: str,
+        query: EntityQuery,
+        matches: Callable[[Document], bool],
+        *,
+        limit: int,
+        offset: int,
+        count: bool,
+        times: bool,
     ) -> Page:
         """Answer a query whose filter lets too much through: what it finds is matched once more in memory.
 
         Of the candidates only what the test looks at is read; the documents of the page follow.
         """
-        matches = residual(query)
-        assert matches is not None
         geo_only = query.geo is not None and residual(replace(query, geo=None)) is None
         fields = {f"attrs.{query.geo.attribute}": 1} if query.geo is not None and geo_only else {"attrs": 1, "sys": 1}
         find = {"filter": to_filter(query), "sort": to_sort(query.order) or BY_ID, "projection": fields}

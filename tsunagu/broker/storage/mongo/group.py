@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tsunagu.broker.changes import Change, ChangeKind, Document, Touch
+from tsunagu.broker.changes import Change, ChangeKind, Document, Touch, all_touched
 from tsunagu.broker.errors import NgsiError
 from tsunagu.broker.storage.mongo.records import Record, late_record, record_of
 from tsunagu.broker.storage.writes import DUPLICATE, Outcome
-from tsunagu.schemas.entity import instances
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,7 +60,8 @@ class Group:
             before = state.get(write.entity_id)
             if before is not None and "expires" in before and before["expires"] <= now:
                 number += 1
-                self._record(item, before, expire(before), max(now, before["modified"]), number, floor)
+                expiry = Outcome(None, all_touched(before, "deleted"))  # 4.22: not swept yet
+                self._record(item, before, expiry, max(now, before["modified"]), number, floor)
                 before = state[write.entity_id] = None
             at = now if before is None else max(now, before["modified"])
             try:
@@ -128,16 +128,6 @@ class Group:
             else:
                 names = {touch.attribute for one in touches for touch in one}
                 self.updates.append({"q": {"_id": entity_id}, "u": _update(old, new, names)})
-
-
-def expire(before: Document) -> Outcome:
-    """Return the deletion of an entity that has expired but was not swept yet (4.22)."""
-    touched = (
-        Touch(name, "deleted", one.get("datasetId"))
-        for name, value in before["attrs"].items()
-        for one in instances(value)
-    )
-    return Outcome(None, tuple(touched))
 
 
 def _update(old: Document, new: Document, names: set[str]) -> Document:
