@@ -50,7 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--pace", type=_seconds, default=1.5, help="seconds between two messages of the demo city (1.5)")
     up.set_defaults(run=_up)
     serve = commands.add_parser("serve", help="run one worker process; settings come from TSUNAGU_* variables")
-    serve.add_argument("--fd", type=int, help="descriptor of a listening socket that the parent process hands over")
+    serve.add_argument(
+        "--fd", type=int, action="append", help="descriptor of a listening socket that the parent process hands over"
+    )
     serve.set_defaults(run=_serve)
     _add_tools(commands)
     return parser
@@ -89,7 +91,7 @@ def _up(options: argparse.Namespace) -> int:
 def _serve(options: argparse.Namespace) -> int:
     from tsunagu.up import brokers, worker
 
-    return worker.serve(brokers.read_settings({}), descriptor=options.fd)
+    return worker.serve(brokers.read_settings({}), descriptors=options.fd or ())
 
 
 def _index(options: argparse.Namespace) -> int:

@@ -9,7 +9,8 @@ SET_ASIDE = Counter(
     "tsunagu_device_messages_set_aside", "Device messages put into the quarantine", ("format", "reason")
 )
 UPDATES = Counter("tsunagu_device_updates", "Entity updates committed for device messages")
+DEVICE_REQUESTS = Counter("tsunagu_device_requests", "Devices created and removed by provisioning", ("deed",))
 WAITING = Gauge("tsunagu_device_messages_waiting", "Device messages taken in and not yet committed", ("door",))
 CONNECTED = Gauge("tsunagu_mqtt_connected", "1 while the MQTT door is connected")
 
-COLLECTORS = (MESSAGES, SET_ASIDE, UPDATES, WAITING, CONNECTED)
+COLLECTORS = (MESSAGES, SET_ASIDE, UPDATES, DEVICE_REQUESTS, WAITING, CONNECTED)

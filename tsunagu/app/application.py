@@ -2,6 +2,7 @@
 
 In front of everything stand the two hot doors, each a plain ASGI callable: NGSI-LD under /ngsi-ld/v1, device messages
 under /iot. FastAPI serves the rest: status, provisioning, what is Tsunagu's own, and the OpenAPI document of it all.
+FIWARE's two ports, if the settings name them, serve provisioning alone and device messages alone.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTO
 from tsunagu import __version__
 from tsunagu.adapters.management.router import management_router
 from tsunagu.adapters.metrics import COLLECTORS
+from tsunagu.adapters.provisioning.agent import agent_router
 from tsunagu.adapters.provisioning.router import provisioning_router
 from tsunagu.adapters.provisioning.store import ProvisioningStore
+from tsunagu.app.log_level import SharedLogLevel
 from tsunagu.app.logs import configure_logs
 from tsunagu.app.parts import Parts
 from tsunagu.broker.api.deliveries import deliveries_router
@@ -25,17 +28,19 @@ from tsunagu.broker.api.dispatch import Api
 from tsunagu.broker.api.inbox import inbox_router
 from tsunagu.broker.api.openapi import describe
 from tsunagu.broker.api.routes import ROUTES
-from tsunagu.broker.api.status import status_router
+from tsunagu.broker.api.status import ping_all, status_router
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
+    from tsunagu.app.logs import LogLevel
     from tsunagu.broker.settings import Settings
 
     Scope = MutableMapping[str, Any]
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
+    ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 log = structlog.get_logger(__name__)
 
@@ -45,11 +50,13 @@ GC_THRESHOLD = (50_000, 20, 20)
 class Application:
     """See the module's docstring. The parts are made when the server starts and taken down when it stops."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, level: LogLevel) -> None:
         self.settings = settings
         self.parts: Parts | None = None
+        self._level = level
         self._api: Api | None = None
         self._rest: FastAPI | None = None
+        self._doors: dict[int, ASGI] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or carry the application through its life."""
@@ -61,7 +68,10 @@ class Application:
         assert self._api is not None
         assert self._rest is not None
         path = scope["path"]
-        if path.startswith("/ngsi-ld/"):
+        door = self._doors.get(scope["server"][1]) if self._doors else None
+        if door is not None:
+            await door(scope, receive, send)
+        elif path.startswith("/ngsi-ld/"):
             await self._api(scope, receive, send)
         elif parts.door.takes(path):
             await parts.door(scope, receive, send)
@@ -86,7 +96,9 @@ class Application:
         """Make the parts and start them. Raises Unavailable when MongoDB does not answer."""
         parts = self.parts = Parts(self.settings)
         self._api = Api(parts.services, ROUTES)
-        self._rest = rest_of(parts)
+        store = ProvisioningStore(parts.devices)
+        self._rest = rest_of(parts, store)
+        self._doors = doors_of(parts, store, SharedLogLevel(self._level, parts.catalogue))
         await parts.start()
         # What is there now stays: keep the collector from walking over it again and again (architecture, measurements).
         gc.collect()
@@ -99,7 +111,17 @@ class Application:
             await self.parts.stop()
 
 
-def rest_of(parts: Parts) -> FastAPI:
+def doors_of(parts: Parts, store: ProvisioningStore, level: SharedLogLevel) -> dict[int, ASGI]:
+    """Return what the FIWARE ports serve, by port: provisioning alone, device messages alone."""
+    settings = parts.settings
+    north = FastAPI(title="Tsunagu, FIWARE provisioning", version=__version__, docs_url=None, redoc_url=None)
+    north.include_router(provisioning_router(store, port=settings.north_port))
+    north.include_router(agent_router(settings.north_port, level, lambda: ping_all(parts.services)))
+    doors: dict[int, ASGI] = {settings.north_port: north, settings.south_port: parts.door}
+    return {port: door for port, door in doors.items() if port}
+
+
+def rest_of(parts: Parts, store: ProvisioningStore) -> FastAPI:
     """Return the FastAPI application for everything but the hot doors."""
     app = FastAPI(title="Tsunagu", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     metrics = CollectorRegistry()
@@ -109,7 +131,6 @@ def rest_of(parts: Parts) -> FastAPI:
     app.include_router(status_router(parts.services, metrics))
     app.include_router(inbox_router(parts.services, parts.inbox))
     app.include_router(deliveries_router(parts.services, parts.deliveries))
-    store = ProvisioningStore(parts.devices)
     app.include_router(provisioning_router(store, port=parts.settings.port))
     app.include_router(management_router(store, parts.door))
 
@@ -126,5 +147,4 @@ def rest_of(parts: Parts) -> FastAPI:
 
 def create_app(settings: Settings) -> Application:
     """Return the application for `settings`."""
-    configure_logs(settings)
-    return Application(settings)
+    return Application(settings, configure_logs(settings))

@@ -29,6 +29,12 @@ class Settings(BaseModel):
     name: str = Field("tsunagu", description="alias of this broker in Via headers and the source identity")
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(1026, ge=0, le=65535, description="port of the HTTP API; 0 takes a free one")
+    north_port: int = Field(
+        0, ge=0, le=65535, description="port that serves FIWARE's provisioning API alone, 4041 by custom; 0: none"
+    )
+    south_port: int = Field(
+        0, ge=0, le=65535, description="port that serves device HTTP alone, 7896 by custom; 0: none"
+    )
     public_url: str | None = Field(None, description="base URL that clients see, behind a gateway")
     mongodb_uri: SecretStr = Field(SecretStr("mongodb://127.0.0.1:27017/"), description="MongoDB, a replica set")
     database_prefix: str = Field(

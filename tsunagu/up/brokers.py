@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tsunagu.broker.settings import Settings, SettingsError
@@ -25,23 +25,44 @@ if TYPE_CHECKING:
 
 HIGHEST_PORT = 65535
 LOOPBACK = "127.0.0.0/8,::1,localhost"
+FIWARE = {"north": 4041, "south": 7896}  # provisioning and device HTTP, on the ports that FIWARE's agents have
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: S104 - read, not bound
 
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """One broker: its title for people, the variables that set it apart, its listening socket."""
+    """One broker: its title for people, the variables that set it apart, its listening socket.
+
+    `doors` are the sockets of FIWARE's ports, "north" and "south", as far as they could be had; `notes` say which
+    could not, and why.
+    """
 
     title: str
     variables: Mapping[str, str | None]
     listener: socket.socket
     speaks_mqtt: bool = True
+    doors: Mapping[str, socket.socket] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def close(self) -> None:
+        """Close the sockets."""
+        for one in (self.listener, *self.doors.values()):
+            one.close()
 
     @property
     def url(self) -> str:
         """The base URL that a person on this machine can use."""
-        host, port = self.listener.getsockname()[:2]
-        return f"http://{ANYWHERE.get(host, host)}:{port}"
+        return _url(self.listener)
+
+    @property
+    def door_urls(self) -> dict[str, str]:
+        """The base URLs of FIWARE's ports: "north" for provisioning, "south" for device messages."""
+        return {name: _url(door) for name, door in self.doors.items()}
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://{ANYWHERE.get(host, host)}:{port}"
 
 
 def plan(*, demo: bool, port: int | None) -> list[Broker]:
@@ -51,7 +72,9 @@ def plan(*, demo: bool, port: int | None) -> list[Broker]:
     """
     settings = read_settings({}, port=port)
     if not demo:
-        return [Broker(settings.name, {}, listening_socket(settings.host, settings.port))]
+        listener = listening_socket(settings.host, settings.port)
+        doors, notes = _fiware_doors(settings)
+        return [Broker(settings.name, {}, listener, doors=doors, notes=notes)]
     if settings.port == HIGHEST_PORT:
         raise UpError(
             f"--demo needs two ports, the second after the first: choose one below {HIGHEST_PORT} with --port"
@@ -62,10 +85,26 @@ def plan(*, demo: bool, port: int | None) -> list[Broker]:
     except UpError:
         upstream.close()
         raise
+    doors, notes = _fiware_doors(settings)
     return [
-        Broker("Kawakami", _identity("kawakami"), upstream),
+        Broker("Kawakami", _identity("kawakami"), upstream, doors=doors, notes=notes),
         Broker("Kawashimo", _identity("kawashimo"), downstream, speaks_mqtt=False),
     ]
+
+
+def _fiware_doors(settings: Settings) -> tuple[dict[str, socket.socket], tuple[str, ...]]:
+    """Give the sockets of FIWARE's ports that can be had, and a line for each that cannot."""
+    doors, notes = {}, []
+    for name, usual in FIWARE.items():
+        variable = f"TSUNAGU_{name.upper()}_PORT"
+        port = getattr(settings, f"{name}_port") if variable in os.environ else usual
+        if not port:
+            continue
+        try:
+            doors[name] = listening_socket(settings.host, port, option=variable)
+        except UpError as problem:
+            notes.append(f"going on without FIWARE's {name} port: {problem}")
+    return doors, tuple(notes)
 
 
 def _identity(name: str) -> dict[str, str | None]:
@@ -99,10 +138,11 @@ def jobs(broker: Broker, around: Surroundings, folder: DataFolder) -> list[Job]:
     for index in range(around.workers):
         label = broker.title if around.workers == 1 else f"{broker.title} worker {index + 1}"
         log = folder.log(name if around.workers == 1 else f"{name}-{index + 1}")
-        descriptor = broker.listener.fileno()
-        words = (sys.executable, "-P", "-m", "tsunagu.cli", "serve", "--fd", str(descriptor))
+        descriptors = tuple(one.fileno() for one in (broker.listener, *broker.doors.values()))
+        handed = (word for descriptor in descriptors for word in ("--fd", str(descriptor)))
+        words = (sys.executable, "-P", "-m", "tsunagu.cli", "serve", *handed)
         variables = {**broker.variables, **_variables(broker, around, index)}
-        program = Program(label, words, log, environment=variables, descriptors=(descriptor,), grace=25)
+        program = Program(label, words, log, environment=variables, descriptors=descriptors, grace=25)
         made.append(Job(program, Stage.BROKER, _Health(broker).ready, explain, patience=60))
     return made
 
@@ -118,6 +158,9 @@ def _variables(broker: Broker, around: Surroundings, index: int) -> dict[str, st
         "TSUNAGU_PORT": str(broker.listener.getsockname()[1]),
         "TSUNAGU_ALLOW_PRIVATE": f"{theirs},{LOOPBACK}" if theirs and around.demo else theirs or LOOPBACK,
     }
+    for name in FIWARE:
+        door = broker.doors.get(name)
+        variables[f"TSUNAGU_{name.upper()}_PORT"] = str(door.getsockname()[1]) if door is not None else "0"
     if several:
         settings = read_settings(broker.variables)
         variables["TSUNAGU_MULTI_PROCESS"] = "true"

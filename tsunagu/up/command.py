@@ -51,7 +51,7 @@ async def up(options: Options) -> None:
     with DataFolder(options.data) as folder, contextlib.ExitStack() as sockets:
         planned = brokers.plan(demo=options.demo, port=options.port)
         for broker in planned:
-            sockets.enter_context(broker.listener)
+            sockets.enter_context(contextlib.closing(broker))
         supervisor = Supervisor(tell)
         work = asyncio.create_task(_run(options, planned, folder, supervisor), name="up")
         _listen_for_the_end(work, supervisor)

@@ -19,12 +19,15 @@ PAGES = (
     ("metrics", "/metrics"),
     ("API description", "/openapi.json"),
 )
+DOORS = {"north": ("FIWARE provisioning", "{}/iot/about"), "south": ("FIWARE device messages", "{}/iot/json")}
 RIVER_LEVELS = "/ngsi-ld/v1/entities?type=RiverLevelObserved&format=simplified"
 
 
 def addresses(brokers: list[Broker], around: Surroundings) -> dict[str, str]:
     """Give the base URL of every broker by its lower-case title, and of MQTT, for scripts."""
     found = {broker.title.lower(): broker.url for broker in brokers}
+    for broker in brokers:
+        found |= broker.door_urls
     if around.mqtt_url:
         found["mqtt"] = _without_password(around.mqtt_url)
     return found
@@ -42,6 +45,10 @@ def lines(brokers: list[Broker], around: Surroundings, folder: DataFolder) -> It
         yield _line("the neighbour's view", brokers[1].url + RIVER_LEVELS)
     if around.mqtt_url:
         yield _line("devices over MQTT", _without_password(around.mqtt_url))
+    for name, url in first.door_urls.items():
+        yield _line(*(part.format(url) for part in DOORS[name]))
+    for note in first.notes:
+        yield f"  {note}"
     yield _line("logs", str(folder.path / "log"))
 
 

@@ -12,21 +12,26 @@ from tsunagu.up.ports import BACKLOG, listening_socket
 from tsunagu.up.protocol import JoiningProtocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tsunagu.broker.settings import Settings
 
 DRAIN = 10  # seconds that requests under way have to end after SIGTERM
 
 
-def serve(settings: Settings, *, descriptor: int | None = None) -> int:
+def serve(settings: Settings, *, descriptors: Sequence[int] = ()) -> int:
     """Serve until SIGTERM or SIGINT; gives the exit code.
 
-    `descriptor` is a listening socket that the parent handed over; without it the worker binds settings.host:port
-    (raising UpError when that cannot be had).
+    `descriptors` are listening sockets that the parent handed over; without them the worker binds settings.host:port
+    and FIWARE's ports, if the settings name them (raising UpError when one cannot be had).
     """
-    if descriptor is None:
-        listener = listening_socket(settings.host, settings.port, option="TSUNAGU_PORT")
+    if descriptors:
+        listeners = [socket.socket(fileno=descriptor) for descriptor in descriptors]
     else:
-        listener = socket.socket(fileno=descriptor)
+        listeners = [listening_socket(settings.host, settings.port, option="TSUNAGU_PORT")]
+        for port, option in ((settings.north_port, "TSUNAGU_NORTH_PORT"), (settings.south_port, "TSUNAGU_SOUTH_PORT")):
+            if port:
+                listeners.append(listening_socket(settings.host, port, option=option))
     config = uvicorn.Config(
         create_app(settings),
         loop="uvloop",
@@ -41,5 +46,5 @@ def serve(settings: Settings, *, descriptor: int | None = None) -> int:
         timeout_graceful_shutdown=DRAIN,
     )
     server = uvicorn.Server(config)
-    server.run(sockets=[listener])
+    server.run(sockets=listeners)
     return 0 if server.started else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -35,7 +36,7 @@ def _jobs(tmp_path: Path, around: Surroundings, *, demo: bool) -> dict[str, list
     """Give the settings of every worker, by the title of its broker."""
     found = {}
     for broker in brokers.plan(demo=demo, port=0):
-        with broker.listener:
+        with contextlib.closing(broker):
             jobs = brokers.jobs(broker, around, _folder(tmp_path))
             found[broker.title] = [_settings(jobs, index) for index in range(len(jobs))]
     return found
@@ -95,7 +96,7 @@ def test_a_neighbours_port_in_use_frees_the_first() -> None:
     with listening_socket("127.0.0.1", port + 1), pytest.raises(UpError, match=f"port {port + 1} is in use"):
         brokers.plan(demo=True, port=port)
     for broker in brokers.plan(demo=True, port=port):
-        broker.listener.close()
+        broker.close()
 
 
 async def test_why_a_worker_did_not_start(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ Headers Fiware-Service and Fiware-ServicePath are mandatory; an empty Fiware-Ser
 from __future__ import annotations
 
 import re
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -17,6 +16,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
 from tsunagu.adapters.provisioning import bodies, errors
+from tsunagu.adapters.provisioning.agent import about
 from tsunagu.adapters.provisioning.errors import ProvisioningError
 
 if TYPE_CHECKING:
@@ -61,10 +61,8 @@ def provisioning_router(store: ProvisioningStore, *, port: int = 0) -> APIRouter
     _add_devices(router, store)
 
     @router.get("/iot/about", summary="Version of the IoT agent")
-    async def about() -> Response:
-        return _json(
-            {"libVersion": version("tsunagu"), "port": str(port), "baseRoot": "/", "version": version("tsunagu")}
-        )
+    async def about_agent() -> Response:
+        return _json(about(port))
 
     return router
 

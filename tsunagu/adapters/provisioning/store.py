@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tsunagu.adapters import clock
+from tsunagu.adapters import clock, metrics
 from tsunagu.adapters.catalogue import DEVICES, GROUPS, Entry
 from tsunagu.adapters.devices.plan import compile_plan
 from tsunagu.adapters.devices.registry import CatalogueRegistry, canonical, device_id_of, group_id
@@ -115,6 +115,7 @@ class ProvisioningStore:
             except self.registry.faults.already_exists:
                 raise errors.duplicate_device(entry["device_id"]) from None
             self.registry.device_changed(service, key)
+            metrics.DEVICE_REQUESTS.labels("create").inc()
 
     async def check_device(self, service: str, path: str, device: Entry) -> None:
         """Raise the ProvisioningError that creating the device would."""
@@ -186,6 +187,7 @@ class ProvisioningStore:
         key = device_id_of(device["service_path"], device.get("apikey") or "", device["device_id"])
         await self.catalogue.delete(service, DEVICES, key)
         self.registry.device_changed(service, key)
+        metrics.DEVICE_REQUESTS.labels("remove").inc()
 
     async def _find(self, service: str, path: str, device_id: str, apikey: str | None) -> Entry:
         where: dict[str, Any] = {"service_path": path, "canonical": canonical(device_id)}
