@@ -1,7 +1,7 @@
 """A subscription as a client writes it: which members it may have and what they may hold.
 
 Source: ETSI GS CIM 009 v1.9.1, 5.2.12 (Subscription), 5.2.13 (GeoQuery), 5.2.14 (NotificationParams),
-5.2.15 (Endpoint), 5.2.22 (KeyValuePair), 5.2.33 (EntitySelector). Ours is the member `coalesce`: of several changes
+5.2.33 (EntitySelector); for the endpoint see `schemas.endpoint`. Ours is the member `coalesce`: of several changes
 of one entity that wait for the subscriber only the latest is sent.
 
 Only the form is checked here. What needs a @context or a query parser (types, attribute names, q, geoQ, scopeQ, pick …)
@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
+from tsunagu.schemas.endpoint import Endpoint, Positive, Strict, Text, Uri, not_bool, uri_text
 from tsunagu.schemas.entity import NULL
-from tsunagu.schemas.ids import is_uri
 from tsunagu.schemas.times import parse_ms
 
 Trigger = Literal[
@@ -30,42 +29,12 @@ READ_ONLY_NOTIFICATION = frozenset(
     {"lastFailure", "lastNotification", "lastSuccess", "status", "timesFailed", "timesSent"}
 )
 
-TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]*")
 VERSION = re.compile(r"\d+\.\d+")
 RESERVED = frozenset({"id", "type", "scope"})
 
 
 class InvalidSubscription(ValueError):
     """A subscription is malformed; the text names the member and says what would be right."""
-
-
-def _uri(text: str) -> str:
-    if not is_uri(text):
-        raise ValueError(f"must be a URI, not {text[:80]!r}")
-    return text
-
-
-def _endpoint_uri(text: str) -> str:
-    _uri(text)
-    try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError as error:
-        raise ValueError(f"must be a URI with a host and, if any, a port from 1 to 65535: {error}") from None
-    if not parts.hostname:
-        raise ValueError("must name a host, as in http://host:port/path")
-    if parts.scheme.lower() in {"mqtt", "mqtts"}:
-        topic = unquote(parts.path[1:])
-        if not topic or any(sign in topic for sign in "+#\0"):
-            raise ValueError("must name a topic without wildcards, as in mqtt://host:port/topic/subtopic")
-    return text
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("must be a number greater than 0")  # noqa: TRY004 - pydantic wants a ValueError
-    return value
 
 
 def _time(text: str) -> str:
@@ -78,63 +47,20 @@ def _ids(value: Any) -> Any:
 
 
 def _dataset(text: str) -> str:
-    return text if text == "@none" else _uri(text)
-
-
-Uri = Annotated[str, AfterValidator(_uri)]
-Text = Annotated[str, Field(min_length=1)]
-Positive = Annotated[float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class KeyValuePair(_Strict):
-    """One pair of receiverInfo or notifierInfo (5.2.22)."""
-
-    key: Text
-    value: str
-
-
-def _header(pair: KeyValuePair) -> KeyValuePair:
-    if not TOKEN.fullmatch(pair.key):
-        raise ValueError("key must be a header name: letters, digits and !#$%&'*+-.^_`|~ only (RFC 7230)")
-    if not FIELD_VALUE.fullmatch(pair.value):
-        raise ValueError("value must be one line without control characters (RFC 7230)")
-    return pair
-
-
-def _notifier(pair: KeyValuePair) -> KeyValuePair:
-    if pair.key == "MQTT-QoS" and pair.value not in {"0", "1", "2"}:
-        raise ValueError("MQTT-QoS must be 0, 1 or 2")
-    if pair.key == "MQTT-Version" and pair.value not in {"mqtt3.1.1", "mqtt5.0"}:
-        raise ValueError("MQTT-Version must be mqtt3.1.1 or mqtt5.0")
-    return pair
-
-
-class Endpoint(_Strict):
-    """Where notifications go (5.2.15); `timeout` and `cooldown` in milliseconds."""
-
-    uri: Annotated[str, AfterValidator(_endpoint_uri)]
-    accept: Literal["application/json", "application/ld+json", "application/geo+json"] = "application/json"
-    cooldown: Positive | None = None
-    timeout: Positive | None = None
-    notifierInfo: list[Annotated[KeyValuePair, AfterValidator(_notifier)]] | None = None  # noqa: N815 - the standard's name
-    receiverInfo: list[Annotated[KeyValuePair, AfterValidator(_header)]] | None = None  # noqa: N815
+    return text if text == "@none" else uri_text(text)
 
 
 Names = Annotated[list[Text], Field(min_length=1)]
 
 
-class NotificationParams(_Strict):
+class NotificationParams(Strict):
     """What a notification holds and where it goes (5.2.14.1)."""
 
     endpoint: Endpoint
     attributes: Names | None = None
     format: Literal["normalized", "concise", "simplified", "keyValues"] = "normalized"
     join: Literal["flat", "inline", "@none"] | None = None
-    joinLevel: Annotated[int, BeforeValidator(_number), Field(ge=1, le=10)] | None = None  # noqa: N815
+    joinLevel: Annotated[int, BeforeValidator(not_bool), Field(ge=1, le=10)] | None = None  # noqa: N815
     omit: Names | None = None
     pick: Names | None = None
     showChanges: bool = False  # noqa: N815
@@ -156,7 +82,7 @@ class NotificationParams(_Strict):
         return self
 
 
-class EntitySelector(_Strict):
+class EntitySelector(Strict):
     """Which entities a subscription is about (5.2.33); `id` takes precedence over `idPattern`."""
 
     type: Text
@@ -164,7 +90,7 @@ class EntitySelector(_Strict):
     idPattern: Text | None = None  # noqa: N815
 
 
-class GeoQuery(_Strict):
+class GeoQuery(Strict):
     """The area that an entity must lie in, touch … (5.2.13)."""
 
     georel: Text
@@ -173,7 +99,7 @@ class GeoQuery(_Strict):
     geoproperty: Text | None = None
 
 
-class Subscription(_Strict):
+class Subscription(Strict):
     """A subscription without what the broker adds (5.2.12)."""
 
     id: Uri | None = None

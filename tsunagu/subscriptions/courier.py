@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import orjson
@@ -14,6 +15,7 @@ from tsunagu.broker.query.linked import resolve_linked
 from tsunagu.broker.query.match import compile_matcher
 from tsunagu.broker.representations.joins import targets
 from tsunagu.broker.storage.deliveries import Attempt
+from tsunagu.schemas.secrets import scrubbed
 from tsunagu.subscriptions.job import notification_id
 from tsunagu.subscriptions.notification import JSON_LD, context_member, envelope, headers, told_entity
 from tsunagu.subscriptions.transports.transport import Message, Result
@@ -82,6 +84,8 @@ class Courier:
             return DROPPED
         self._tallies.sent(subscription.tenant, subscription.id, now)
         result = await self._transports.send(message)
+        if result.reason and subscription.endpoint.secrets:
+            result = replace(result, reason=scrubbed(result.reason, subscription.endpoint.secrets))
         self._record(subscription, message, result, now)
         return result
 

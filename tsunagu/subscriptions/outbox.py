@@ -141,7 +141,7 @@ class Outbox:
     def _refill(self, queue: EndpointQueue) -> None:
         """Load what is parked for an endpoint, in the background."""
         if len(self.parking) and queue not in self._loads and not self._stopping and not queue.resting:
-            task = asyncio.create_task(self._load(queue), name=f"load {queue.uri}")
+            task = asyncio.create_task(self._load(queue), name="load what is parked")
             self._loads[queue] = task
             task.add_done_callback(lambda _: self._loads.pop(queue, None))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tsunagu.broker.errors import ResourceNotFound
 from tsunagu.broker.operations.deliveries import Previewed
+from tsunagu.schemas.secrets import masked_value
 from tsunagu.subscriptions.index import SubscriptionIndex, candidates
 from tsunagu.subscriptions.job import Job
 from tsunagu.subscriptions.matching import Effect, matching
@@ -60,8 +61,13 @@ class Review:
             if only.concerned(change):
                 message = await self._courier.compose(subscription, [(change, None)])
                 if message is not None:
-                    found.append(Previewed(change, message.headers, message.body))
+                    found.append(Previewed(change, _shown(message.headers), message.body))
         return found
+
+
+def _shown(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Return headers as they may be shown to whoever asks: the secrets among them masked."""
+    return tuple((key, masked_value(key, value)) for key, value in headers)
 
 
 class _Only:

@@ -11,6 +11,7 @@ from tsunagu.broker.query.match import compile_matcher, link_depth
 from tsunagu.broker.query.scope import parse_scope
 from tsunagu.broker.query.types import parse_selector
 from tsunagu.broker.representations import View
+from tsunagu.schemas.secrets import secrets_of
 from tsunagu.schemas.subscription import DEFAULT_TRIGGERS
 from tsunagu.schemas.times import parse_ms
 
@@ -42,7 +43,10 @@ SHORTEST_INTERVAL = 0.1
 
 @dataclass(slots=True, eq=False)
 class Endpoint:
-    """Where and how a subscription's notifications are sent; times in seconds."""
+    """Where and how a subscription's notifications are sent; times in seconds.
+
+    `secrets` are the texts in it that no log line, reason or answer may show.
+    """
 
     uri: str
     accept: str = "application/json"
@@ -50,6 +54,7 @@ class Endpoint:
     cooldown: float = 0.0
     receiver: tuple[tuple[str, str], ...] = ()
     notifier: tuple[tuple[str, str], ...] = ()
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -162,13 +167,18 @@ def _conditions(body: Body, parts: Entry) -> EntityQuery:
 
 
 def _endpoint(given: Body) -> Endpoint:
+    receiver, notifier = (
+        tuple((pair["key"], pair["value"]) for pair in given.get(member, ()))
+        for member in ("receiverInfo", "notifierInfo")
+    )
     return Endpoint(
         uri=given["uri"],
         accept=given.get("accept", "application/json"),
         timeout=given["timeout"] / 1000 if "timeout" in given else None,
         cooldown=given.get("cooldown", 0.0) / 1000,
-        receiver=tuple((pair["key"], pair["value"]) for pair in given.get("receiverInfo", ())),
-        notifier=tuple((pair["key"], pair["value"]) for pair in given.get("notifierInfo", ())),
+        receiver=receiver,
+        notifier=notifier,
+        secrets=secrets_of(given["uri"], (*receiver, *notifier)),
     )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tsunagu.broker.errors import BadRequestData
+from tsunagu.schemas.secrets import masked_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,11 +94,11 @@ class OutgoingGuard:
         except ValueError:
             host = None
         if not host:
-            raise BadRequestData(f"{url[:200]!r} names no host; a URL such as https://host/path is needed")
+            raise BadRequestData(f"{masked_uri(url)[:200]!r} names no host; a URL such as https://host/path is needed")
         for address in await self._addresses(host):
             if not self.permits(host, address):
                 raise BadRequestData(
-                    f"{url[:200]} leads to the private address {address}; use a public address, "
+                    f"{masked_uri(url)[:200]} leads to the private address {address}; use a public address, "
                     "or have the operator list the host in TSUNAGU_ALLOW_PRIVATE"
                 )
 

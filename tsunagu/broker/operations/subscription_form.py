@@ -28,6 +28,7 @@ from tsunagu.broker.query.q import parse_q, percent_decoded
 from tsunagu.broker.query.scope import parse_scope
 from tsunagu.broker.query.types import parse_selector
 from tsunagu.schemas.ids import is_uri
+from tsunagu.schemas.secrets import MaskNotStored, masked_endpoint, restored
 from tsunagu.schemas.subscription import InvalidSubscription, check, clean
 from tsunagu.schemas.times import format_ms, parse_ms
 
@@ -95,7 +96,7 @@ class NotedTerms:
 
 def new_entry(body: Body, context: Context, *, now: int) -> Entry:
     """Return the entry of a new subscription. Raises BadRequestData naming the member that is wrong."""
-    body = clean(body)
+    body = _with_secrets(clean(body), None)
     _checked(body, now)
     identity = body.pop("id", None) or f"urn:ngsi-ld:Subscription:{uuid.uuid4()}"
     parts: Entry = {}
@@ -115,9 +116,10 @@ def new_entry(body: Body, context: Context, *, now: int) -> Entry:
 def changed_entry(entry: Entry, fragment: Body, context: Context, *, now: int) -> Entry:
     """Return an entry with a fragment's members in place of its own; null removes a member (5.8.2.4, 5.5.8).
 
+    A secret of the endpoint stays what it is if its mask is sent.
     Raises BadRequestData naming the member that is wrong.
     """
-    given = clean(fragment)
+    given = _with_secrets(clean(fragment), entry["body"]["notification"]["endpoint"])
     if given.get("id", entry["id"]) != entry["id"]:
         raise BadRequestData(f"id: the id of a subscription cannot be changed; leave it out or send {entry['id']}")
     given.pop("id", None)
@@ -156,6 +158,17 @@ PART_OF = {"watched": "watchedAttributes", "attributes": "notification", "pick":
 
 def _stale(part: str, named: frozenset[str]) -> bool:
     return PART_OF.get(part, part) in named
+
+
+def _with_secrets(body: Body, stored: Body | None) -> Body:
+    """Return a body with the stored endpoint's secrets in the place of their masks. Raises BadRequestData."""
+    notification = body.get("notification")
+    if not isinstance(notification, dict) or not isinstance(endpoint := notification.get("endpoint"), dict):
+        return body
+    try:
+        return {**body, "notification": {**notification, "endpoint": restored(endpoint, stored)}}
+    except MaskNotStored as error:
+        raise BadRequestData(f"notification.endpoint.{error}") from None
 
 
 def _checked(body: Body, now: int | None) -> None:
@@ -234,7 +247,7 @@ def status_of(entry: Entry, now: int) -> str:
 
 
 def present(entry: Entry, context: Context, delivery: Mapping[str, Any], *, now: int, sys_attrs: bool = False) -> Body:
-    """Return a subscription as clients read it, names compacted with their @context; without @context itself.
+    """Return a subscription as clients read it, names compacted with their @context, secrets masked; without @context.
 
     `delivery` is what happened to its notifications: timesSent, timesFailed (numbers), lastNotification, lastSuccess,
     lastFailure (epoch ms), status ("ok", "failed"), each only if there is any.
@@ -252,6 +265,7 @@ def present(entry: Entry, context: Context, delivery: Mapping[str, Any], *, now:
             if kind == "a" and term == body["geoQ"].get("geoproperty"):
                 result["geoQ"]["geoproperty"] = context.compact_name(name)
     notification = result["notification"] = dict(body["notification"])
+    notification["endpoint"] = masked_endpoint(notification["endpoint"])
     if "attributes" in parts:
         notification["attributes"] = [context.compact_name(name) for name in parts["attributes"]]
     for member in ("pick", "omit"):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
+from tsunagu.broker.access.tls import certificates_of, client_context
 from tsunagu.broker.errors import BadRequestData, ResourceNotFound
 from tsunagu.broker.operations.subscription_form import Body, Entry, changed_entry, new_entry, present, require_uri
+from tsunagu.schemas.endpoint import TOKEN_URL
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -130,16 +133,28 @@ class Subscriptions:
     async def _complete(self, entry: Entry, given: Body) -> None:
         """Check what needs the network: the endpoint and the jsonldContext, where they were given."""
         if "notification" in given:
-            uri = entry["body"]["notification"]["endpoint"]["uri"]
-            scheme = urlsplit(uri).scheme.lower()
-            if scheme not in self._schemes:
-                known = ", ".join(sorted(self._schemes))
-                raise BadRequestData(f"notification.endpoint.uri: {scheme}: is not served here; use one of {known}")
-            await _named("notification.endpoint.uri", self._guard(uri))
+            await self._check_endpoint(entry["body"]["notification"]["endpoint"])
         if "jsonldContext" in given and "jsonldContext" in entry["body"]:
             source = entry["body"]["jsonldContext"]
             context = await _named("jsonldContext", self._resolver.resolve(source))
             entry["context"], entry["url"] = context.source, context.url
+
+    async def _check_endpoint(self, endpoint: Body) -> None:
+        """Raise BadRequestData if an endpoint cannot be served, must not be reached, or has unusable certificates."""
+        scheme = urlsplit(endpoint["uri"]).scheme.lower()
+        if scheme not in self._schemes:
+            known = ", ".join(sorted(self._schemes))
+            raise BadRequestData(f"notification.endpoint.uri: {scheme}: is not served here; use one of {known}")
+        await _named("notification.endpoint.uri", self._guard(endpoint["uri"]))
+        settings = {pair["key"]: pair["value"] for pair in endpoint.get("notifierInfo", ())}
+        if TOKEN_URL in settings:
+            await _named(f"notification.endpoint.notifierInfo: {TOKEN_URL}", self._guard(settings[TOKEN_URL]))
+        certificates = certificates_of(settings)
+        if certificates is not None:
+            try:
+                await asyncio.to_thread(client_context, certificates)
+            except ValueError as error:
+                raise BadRequestData(f"notification.endpoint.notifierInfo: {error}") from None
 
     async def _present(self, tenant: str, entries: Sequence[Entry], context: Context, *, sys_attrs: bool) -> list[Body]:
         now = _now()

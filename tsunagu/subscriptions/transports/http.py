@@ -1,4 +1,7 @@
-"""Notifications over HTTP and HTTPS (6.3.8): one POST each, any 2xx is success."""
+"""Notifications over HTTP and HTTPS (6.3.8): one POST each, any 2xx is success.
+
+An endpoint may have a CA and a client certificate of its own, and be spoken to with OAuth2 tokens (`oauth`).
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,14 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from tsunagu.broker.access.outgoing import literal
+from tsunagu.broker.access.tls import certificates_of
+from tsunagu.subscriptions.transports.contexts import Contexts
+from tsunagu.subscriptions.transports.oauth import Client, NoToken, Tokens, bearer, client_of
 from tsunagu.subscriptions.transports.transport import Message, Result
 
 if TYPE_CHECKING:
+    import ssl
+
     from tsunagu.broker.access.outgoing import OutgoingGuard
 
 REFUSALS = frozenset({400, 406, 409, 411, 413, 414, 415, 422, 431})
@@ -26,6 +34,8 @@ LONGEST_RETRY_AFTER = 24 * 3600.0
 ANSWER_BYTES = 64 * 1024
 DNS_SECONDS = 30
 RESOLVER_THREADS = 64
+TOKEN_SECONDS = 10.0
+UNAUTHORIZED = 401
 
 
 class _Forbidden(OSError):
@@ -76,6 +86,8 @@ class HttpTransport:
     def __init__(self, guard: OutgoingGuard) -> None:
         self._guard = guard
         self._session: aiohttp.ClientSession | None = None
+        self._contexts = Contexts()
+        self._tokens = Tokens(self._fetch)
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -95,33 +107,52 @@ class HttpTransport:
             )
         return self._session
 
+    def _check(self, uri: str) -> None:
+        """Raise _Forbidden if a URI names a private address, for which no resolver is asked."""
+        host = urlsplit(uri).hostname or ""
+        if literal(host) is not None and not self._guard.permits(host, host):
+            raise _Forbidden(f"{host} is a private address; the operator may list it in TSUNAGU_ALLOW_PRIVATE")
+
     async def send(self, message: Message) -> Result:
         """Post one message; see `Transport.send`."""
-        host = urlsplit(message.uri).hostname or ""
-        if literal(host) is not None and not self._guard.permits(host, host):
-            return Result(
-                ok=False, reason=f"{host} is a private address; the operator may list it in TSUNAGU_ALLOW_PRIVATE"
-            )
         try:
             async with asyncio.timeout(message.timeout):
-                try:
-                    return await self._post(message)
-                except (aiohttp.ServerDisconnectedError, ConnectionResetError):
-                    # Mostly a kept-alive connection that the receiver had closed: once more, on a new one.
-                    return await self._post(message)
+                self._check(message.uri)
+                settings = dict(message.settings)
+                secure = await self._contexts.of(certificates_of(settings))
+                client = client_of(settings)
+                if client is None:
+                    return await self._post_twice(message, secure, ())
+                token = await self._tokens.get(client)
+                result = await self._post_twice(message, secure, (bearer(token),))
+                if result.status == UNAUTHORIZED:
+                    self._tokens.refused(client, token)
+                    token = await self._tokens.get(client)
+                    result = await self._post_twice(message, secure, (bearer(token),))
+                return result
         except TimeoutError:
             return Result(ok=False, reason=f"no answer within {message.timeout:g} s")
-        except aiohttp.ClientConnectorError as error:
-            fault = error.os_error
-            return Result(
-                ok=False, reason=f"no connection: {fault}" if isinstance(fault, _Forbidden) else str(error)[:300]
-            )
+        except NoToken as error:
+            return Result(ok=False, reason=f"no OAuth2 token: {error}"[:300])
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return Result(ok=False, reason=f"{type(error).__name__}: {error}"[:300])
+            return Result(ok=False, reason=_reason(error))
 
-    async def _post(self, message: Message) -> Result:
+    async def _post_twice(
+        self, message: Message, secure: ssl.SSLContext | None, more: tuple[tuple[str, str], ...]
+    ) -> Result:
+        try:
+            return await self._post(message, secure, more)
+        except (aiohttp.ServerDisconnectedError, ConnectionResetError):
+            # Mostly a kept-alive connection that the receiver had closed: once more, on a new one.
+            return await self._post(message, secure, more)
+
+    async def _post(self, message: Message, secure: ssl.SSLContext | None, more: tuple[tuple[str, str], ...]) -> Result:
         async with self._open().post(
-            message.uri, data=message.body, headers=message.headers, allow_redirects=False
+            message.uri,
+            data=message.body,
+            headers=(*message.headers, *more),
+            allow_redirects=False,
+            ssl=True if secure is None else secure,
         ) as response:
             status = response.status
             left = ANSWER_BYTES
@@ -137,11 +168,46 @@ class HttpTransport:
                 retry_after=_retry_after(response.headers.get("Retry-After")),
             )
 
+    async def _fetch(self, client: Client) -> tuple[int, bytes]:
+        """Ask a token URL for a token; return the status and the body of its answer. Raises NoToken."""
+        form, headers = client.request()
+        try:
+            async with asyncio.timeout(TOKEN_SECONDS):
+                self._check(client.url)
+                secure = await self._contexts.of(client.certificates, system=True)
+                async with self._open().post(
+                    client.url,
+                    data=form,
+                    headers=headers,
+                    allow_redirects=False,
+                    ssl=True if secure is None else secure,
+                ) as response:
+                    return response.status, await response.content.read(ANSWER_BYTES)
+        except TimeoutError:
+            raise NoToken(f"{client.place} did not answer within {TOKEN_SECONDS:g} s") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise NoToken(f"{client.place}: {_reason(error)}") from None
+
     async def close(self) -> None:
         """Close all connections."""
+        await self._tokens.close()
         if self._session is not None:
             session, self._session = self._session, None
             await session.close()
+
+
+def _reason(error: Exception) -> str:
+    """Return an error of a connection as a line for people."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"no connection: the certificate is not trusted: {error.certificate_error}"[:300]
+    if isinstance(error, aiohttp.ClientConnectorError):
+        fault = error.os_error
+        return f"no connection: {fault}" if isinstance(fault, _Forbidden) else str(error)[:300]
+    if isinstance(error, _Forbidden):
+        return str(error)
+    if isinstance(error, aiohttp.InvalidURL):
+        return "the address is not a valid URL"
+    return f"{type(error).__name__}: {error}"[:300]
 
 
 def _retry_after(text: str | None) -> float | None:

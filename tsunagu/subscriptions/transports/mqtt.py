@@ -1,9 +1,9 @@
 """Notifications over MQTT 3.1.1 and 5 (clause 7).
 
 The endpoint is `mqtt[s]://[user[:password]@]host[:port]/topic[/subtopic]*`; notifierInfo may hold MQTT-Version
-("mqtt5.0", the default, or "mqtt3.1.1") and MQTT-QoS (0, the default, 1 or 2). A message is a JSON object: `metadata`
-with what are headers over HTTP, `body` with the notification. It has arrived when the server has acknowledged it as its
-QoS asks; with QoS 0, when it is written.
+("mqtt5.0", the default, or "mqtt3.1.1"), MQTT-QoS (0, the default, 1 or 2), and certificates for mqtts. A message is a
+JSON object: `metadata` with what are headers over HTTP, `body` with the notification. It has arrived when the server
+has acknowledged it as its QoS asks; with QoS 0, when it is written.
 
 One connection for each server, user and version is kept while it is used. paho runs each in a thread of its own; all
 state here is changed on the event loop only.
@@ -15,7 +15,7 @@ import asyncio
 import secrets
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -23,6 +23,9 @@ import orjson
 from paho.mqtt.client import MQTT_ERR_SUCCESS, Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from tsunagu.broker.access.tls import Certificates, certificates_of
+from tsunagu.schemas.endpoint import QOS, VERSION
+from tsunagu.subscriptions.transports.contexts import Contexts
 from tsunagu.subscriptions.transports.transport import Message, Result
 
 if TYPE_CHECKING:
@@ -45,8 +48,9 @@ class Server:
     port: int
     secure: bool
     user: str | None
-    password: str | None
+    password: str | None = field(repr=False)
     version: str
+    certificates: Certificates | None = None
 
 
 class _Client(Client):
@@ -61,7 +65,7 @@ class _Client(Client):
 class _Connection:
     """One connection to a server. `lost` is the reason when it is no longer of use."""
 
-    def __init__(self, server: Server, address: str) -> None:
+    def __init__(self, server: Server, address: str, secure: ssl.SSLContext | None) -> None:
         self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[str] = self._loop.create_future()
         self._sent: dict[int, asyncio.Future[Result]] = {}
@@ -77,8 +81,8 @@ class _Connection:
         client.address = address
         if server.user is not None:
             client.username_pw_set(server.user, server.password)
-        if server.secure:
-            client.tls_set_context(ssl.create_default_context())
+        if secure is not None:
+            client.tls_set_context(secure)
         client.on_connect = self._on_connect
         client.on_publish = self._on_publish
         client.on_disconnect = self._on_disconnect
@@ -158,6 +162,7 @@ class MqttTransport:
 
     def __init__(self, guard: OutgoingGuard) -> None:
         self._guard = guard
+        self._contexts = Contexts()
         self._connections: dict[Server, _Connection] = {}
         self._locks: dict[Server, asyncio.Lock] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -165,12 +170,13 @@ class MqttTransport:
     async def send(self, message: Message) -> Result:
         """Publish one message; see `Transport.send`."""
         settings = dict(message.settings)
-        server, topic = server_of(message.uri, settings.get("MQTT-Version", "mqtt5.0"))
+        server, topic = server_of(message.uri, settings.get(VERSION, "mqtt5.0"))
+        server = replace(server, certificates=certificates_of(settings))
         payload = b'{"metadata":' + orjson.dumps(dict(message.headers)) + b',"body":' + message.body + b"}"
         try:
             async with asyncio.timeout(message.timeout):
                 connection = await self._connection(server, message.timeout)
-                return await connection.publish(topic, payload, int(settings.get("MQTT-QoS", "0")))
+                return await connection.publish(topic, payload, int(settings.get(QOS, "0")))
         except TimeoutError:
             return Result(ok=False, reason=f"no acknowledgement within {message.timeout:g} s")
         except (OSError, ValueError) as error:
@@ -183,7 +189,10 @@ class MqttTransport:
             if connection is None or connection.lost is not None:
                 if connection is not None:
                     self._end(server, connection)
-                connection = _Connection(server, await self._address(server))
+                secure = await self._contexts.of(server.certificates) if server.secure else None
+                if server.secure and secure is None:
+                    secure = ssl.create_default_context()
+                connection = _Connection(server, await self._address(server), secure)
                 try:
                     await connection.open(seconds)
                 except BaseException:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import shutil
+import ssl
 import time
 from email.utils import formatdate
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
 
+from tests.unit.broker.access.certificates import Authority
 from tsunagu.broker.access.outgoing import OutgoingGuard
 from tsunagu.subscriptions.transports import Transports
 from tsunagu.subscriptions.transports.http import HttpTransport
@@ -185,3 +190,71 @@ async def test_the_table_of_schemes(receiver: Receiver) -> None:
     result = await transports.send(message(receiver.url().replace("http", "HTTP")))
     await transports.close()
     assert result.ok
+
+
+class Secured:
+    """An HTTPS endpoint with a certificate of its own CA, that may want to see one of its clients."""
+
+    def __init__(self, folder: Path) -> None:
+        self.authority = Authority(folder)
+        self.server = self.authority.sign("server")
+        self.client = self.authority.sign("client")
+        self.runner: web.AppRunner | None = None
+        self.url = ""
+
+    async def start(self, *, mutual: bool = False) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.server.certificate, self.server.key_file)
+        if mutual:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(cadata=self.authority.own.pem)
+        app = web.Application()
+        app.router.add_post("/", self.take)
+        self.runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self.runner.setup()
+        site = web.TCPSite(self.runner, "127.0.0.1", 0, ssl_context=context)
+        await site.start()
+        self.url = f"https://127.0.0.1:{site._server.sockets[0].getsockname()[1]}/"  # type: ignore[union-attr]
+
+    async def take(self, request: web.Request) -> web.Response:
+        return web.Response(status=204)
+
+    def message(self, **settings: str) -> Message:
+        given = tuple((f"TLS-{key.replace('_', '-')}", value) for key, value in settings.items())
+        return Message(self.url, b"{}", (), 5.0, given)
+
+
+@pytest.fixture
+async def secured(tmp_path: Path) -> AsyncIterator[Secured]:
+    """Give an HTTPS endpoint that is not started."""
+    one = Secured(tmp_path)
+    yield one
+    if one.runner is not None:
+        await one.runner.cleanup()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+async def test_a_ca_of_the_endpoint(transport: HttpTransport, secured: Secured) -> None:
+    """An endpoint whose certificate the system does not know is reached with its CA, and only with it."""
+    await secured.start()
+    refused = await transport.send(secured.message())
+    assert not refused.ok
+    assert "certificate is not trusted" in refused.reason
+    assert (await transport.send(secured.message(CA=secured.authority.own.pem))).ok
+    assert not (await transport.send(secured.message())).ok
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+async def test_a_client_certificate(transport: HttpTransport, secured: Secured) -> None:
+    """An endpoint that wants to see a certificate is shown the subscription's."""
+    await secured.start(mutual=True)
+    pem = secured.authority.own.pem
+    assert not (await transport.send(secured.message(CA=pem))).ok
+    shown = {"Client_Certificate": secured.client.pem, "Client_Key": secured.client.key}
+    assert (await transport.send(secured.message(CA=pem, **shown))).ok
+
+
+async def test_user_and_password_of_the_address(transport: HttpTransport, receiver: Receiver) -> None:
+    """User and password in the address are shown to the receiver as Basic credentials."""
+    assert (await transport.send(message(receiver.url().replace("://", "://bob:p%40ss@")))).ok
+    assert receiver.got[0][1]["Authorization"] == "Basic " + base64.b64encode(b"bob:p@ss").decode()

@@ -246,3 +246,15 @@ async def test_tls(secured: Mosquitto, tmp_path: Path, monkeypatch: pytest.Monke
     assert "certificate" in unknown.reason.lower()
     assert known.ok, known
     assert not wrong_name.ok
+
+
+async def test_a_ca_of_the_endpoint(secured: Mosquitto, tmp_path: Path) -> None:
+    """A server whose certificate the system does not know is reached with the endpoint's CA."""
+    await secured.listening()
+    uri = f"mqtts://localhost:{secured.port}/t"
+    transport = MqttTransport(OutgoingGuard(("127.0.0.1", "::1")))
+    known = await transport.send(message(uri, ("MQTT-QoS", "1"), ("TLS-CA", (tmp_path / "cert.pem").read_text())))
+    unknown = await transport.send(message(uri))
+    await transport.close()
+    assert known.ok, known
+    assert not unknown.ok
