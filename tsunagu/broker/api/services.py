@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from time import time
 from typing import TYPE_CHECKING
 
+from tsunagu.broker.api.sharing import SharedReadings
 from tsunagu.broker.api.traffic import Traffic
 
 if TYPE_CHECKING:
@@ -43,4 +44,5 @@ class Services:
     tenant_exists: TenantExists
     pings: Mapping[str, Ping] = field(default_factory=dict)
     traffic: Traffic = field(default_factory=Traffic)
+    shared: SharedReadings = field(default_factory=SharedReadings)
     started: float = field(default_factory=time)

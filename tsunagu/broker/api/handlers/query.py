@@ -14,6 +14,7 @@ from tsunagu.broker.api.pages import page_of
 from tsunagu.broker.api.preconditions import etag
 from tsunagu.broker.api.query_body import params_of
 from tsunagu.broker.api.requests import context_of, object_of
+from tsunagu.broker.api.sharing import telling
 from tsunagu.broker.api.versions import amend_entity
 from tsunagu.broker.api.views import view_of
 from tsunagu.broker.errors import ResourceNotFound
@@ -69,9 +70,12 @@ async def map_for_retrieval(call: Call, services: Services, target: str) -> Entr
 
 
 async def query_entities(call: Call, services: Services) -> Answer:
-    """Query entities by parameters (5.7.2)."""
+    """Query entities by parameters (5.7.2). Equal queries at the same time are answered as one."""
     context = await context_of(call, services)
-    return await run(call, services, context, call.params, "/entities")
+    if call.params.get("entityMap") or named_map(call) is not None:
+        return await run(call, services, context, call.params, "/entities")
+    key = (call.tenant, call.query, call.media, context, telling(call.headers))
+    return await services.shared.answer(key, lambda: run(call, services, context, call.params, "/entities"))
 
 
 async def query_by_body(call: Call, services: Services) -> Answer:
