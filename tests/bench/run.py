@@ -24,12 +24,13 @@ from typing import Any
 import httpx
 
 from tests.bench import ceilings, store
+from tests.bench.processes import cpu, memory
+from tests.bench.stations import station
 from tests.drills.harness import Running, running
 from tsunagu.up.ports import free_port
 
 HERE = Path(__file__).parent
 OPERATIONS = ("get", "query", "querysel", "geo", "patch", "batch", "notif", "create", "mix")
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
@@ -39,26 +40,6 @@ class Load:
     entities: int
     seconds: int
     connections: tuple[int, ...]
-
-
-def cpu(pids: list[int]) -> float:
-    """Return the CPU seconds that processes have used."""
-    used = 0.0
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-            used += (int(fields[11]) + int(fields[12])) / TICKS
-    return used
-
-
-def memory(pids: list[int]) -> int:
-    """Return the resident memory of processes in MB."""
-    kilobytes = 0
-    for pid in pids:
-        with contextlib.suppress(OSError, IndexError):
-            status = Path(f"/proc/{pid}/status").read_text()
-            kilobytes += int(status.split("VmRSS:")[1].split()[0])
-    return kilobytes // 1024
 
 
 async def wrk(url: str, operation: str, connections: int, seconds: int, entities: int) -> dict[str, Any]:
@@ -81,37 +62,9 @@ async def fill(url: str, entities: int) -> None:
     """Create the entities, in batches of 100, by the same script that the load uses."""
     async with httpx.AsyncClient(timeout=60) as client:
         for first in range(0, entities, 100):
-            batch = [entity(number) for number in range(first + 1, first + 101)]
+            batch = [station(number) for number in range(first + 1, first + 101)]
             answer = await client.post(f"{url}/ngsi-ld/v1/entityOperations/upsert", json=batch)
             answer.raise_for_status()
-
-
-def entity(number: int) -> dict[str, Any]:
-    """Return a water level station: eight attributes, about 600 bytes."""
-    spread = (number * 7919 % 10_000) / 10_000
-    return {
-        "id": f"urn:ngsi-ld:WaterLevelObserved:{number:06d}",
-        "type": "WaterLevelObserved",
-        "name": {"type": "Property", "value": f"Station {number:06d}"},
-        "waterLevel": {
-            "type": "Property",
-            "value": round(spread * 5, 3),
-            "unitCode": "MTR",
-            "observedAt": "2026-11-21T00:00:00Z",
-        },
-        "flowRate": {"type": "Property", "value": round(spread * 100, 2)},
-        "temperature": {"type": "Property", "value": 15.5, "unitCode": "CEL"},
-        "batteryLevel": {"type": "Property", "value": 0.87},
-        "status": {"type": "Property", "value": "ok"},
-        "location": {
-            "type": "GeoProperty",
-            "value": {
-                "type": "Point",
-                "coordinates": [134.6 + spread * 0.22, 34.6 + (number * 31 % 1000) / 1000 * 0.18],
-            },
-        },
-        "refDevice": {"type": "Relationship", "object": f"urn:ngsi-ld:Device:{number:06d}"},
-    }
 
 
 @contextlib.asynccontextmanager

@@ -1,7 +1,8 @@
-"""Measures the committer alone: durable changes a second (w: majority, j: true, log record included).
+"""Measures the committer alone: durable changes a second (w: majority, j: true, log record included), and their price.
 
-Run by `make bench`. Groups of one are what a broker without group commit pays; groups of 64 what this one pays under
-load. Prints both, the ratio, and the client's CPU per change. A benchmark is never a timed test.
+Run by `make bench`. Prints for each kind of write and each size of group the changes a second, the CPU that a change
+costs this process and mongod, and the bytes that MongoDB journals for it. On a busy machine only the last three are
+worth anything. Groups of one are what a broker without group commit pays. A benchmark is never a timed test.
 """
 
 from __future__ import annotations
@@ -9,17 +10,27 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
+import itertools
 import os
+import random
 import secrets
+import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import uvloop
 
-from tsunagu.broker.changes import Touch
+from tests.bench.processes import cpu
+from tests.bench.stations import station
+from tsunagu.broker.jsonld.context import CORE
+from tsunagu.broker.jsonld.expand import expand_entity, expand_fragment
+from tsunagu.broker.operations import patch
 from tsunagu.broker.settings import Settings
 from tsunagu.broker.storage.mongo.client import Databases
 from tsunagu.broker.storage.mongo.committer import Committer
@@ -28,101 +39,138 @@ from tsunagu.up import mongod
 from tsunagu.up.child import Child
 from tsunagu.up.ports import free_port
 
-NAMES = [f"https://uri．etsi．org/ngsi-ld/default-context/attribute{n}" for n in range(8)]
 ENTITIES = 10_000
 
 
-def fresh(entity_id: str, now: int) -> dict[str, Any]:
-    """Return an entity of eight attributes, about 800 bytes."""
-    return {
-        "_id": entity_id,
-        "type": ["https://uri.etsi.org/ngsi-ld/default-context/WaterLevelObserved"],
-        "attrs": {name: {"type": "Property", "value": 1.5, "unitCode": "MTR"} for name in NAMES},
-        "sys": {name: {"c": now, "m": now} for name in NAMES},
-        "created": now,
-        "modified": now,
-        "v": 0,
-    }
-
-
-def write(number: int) -> Write:
-    """Return a write that sets one attribute of an entity, and creates it if need be."""
-    entity_id = f"urn:ngsi-ld:WaterLevelObserved:{number % ENTITIES:06d}"
+def upsert(number: int) -> Write:
+    """Return a write of all eight attributes of a station, which has moved; it creates the station if need be."""
+    body = station(number % ENTITIES)
+    body["waterLevel"]["value"] = random.random()
+    body["location"]["value"]["coordinates"][0] += random.random() / 100
+    entity = expand_entity(body, CORE)
 
     def apply(before: dict[str, Any] | None, now: int) -> Outcome:
-        if before is None:
-            return Outcome(fresh(entity_id, now), tuple(Touch(name, "created") for name in NAMES))
-        attrs = {**before["attrs"], NAMES[0]: {"type": "Property", "value": number, "unitCode": "MTR"}}
-        times = {**before["sys"], NAMES[0]: {"c": now, "m": now}}
-        return Outcome({**before, "attrs": attrs, "sys": times, "modified": now}, (Touch(NAMES[0], "updated"),))
+        return patch.create(None, entity, now) if before is None else patch.update(before, entity["id"], entity, now)
 
-    return Write(entity_id, apply)
+    return Write(entity["id"], apply)
 
 
-async def measure(databases: Databases, uri: str, *, size: int, in_flight: int, seconds: float) -> tuple[float, float]:
-    """Return (changes a second, client CPU µs a change) with groups of `size`."""
-    settings = Settings.from_environment({"MONGODB_URI": uri}, group_limit=size, groups_in_flight=in_flight)
-    committer = Committer(databases, settings, writer=secrets.token_hex(4))
-    next_number = iter(range(10**9))
+def update(_number: int) -> Write:
+    """Return a write of one attribute of any station."""
+    entity_id = f"urn:ngsi-ld:WaterLevelObserved:{random.randrange(ENTITIES):06d}"
+    level = {"type": "Property", "value": random.random(), "unitCode": "MTR", "observedAt": "2026-11-21T00:00:00Z"}
+    fragment = expand_fragment({"waterLevel": level}, CORE)
+    return Write(entity_id, lambda before, now: patch.update(before, entity_id, fragment, now))
+
+
+def create(number: int) -> Write:
+    """Return a write that creates a station."""
+    entity = expand_entity({**station(number), "id": f"urn:ngsi-ld:New:{secrets.token_hex(4)}:{number}"}, CORE)
+    return Write(entity["id"], lambda before, now: patch.create(before, entity, now))
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What was measured: changes a second; a change costs µs of client and mongod CPU, and bytes of journal."""
+
+    rate: float
+    client: float
+    mongod: float
+    journal: float
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The MongoDB under test."""
+
+    databases: Databases
+    uri: str
+
+    async def used(self) -> tuple[float, float, float]:
+        """Return the CPU seconds of this process and of mongod, and the bytes of its journal so far."""
+        status = await self.databases.client.admin.command("serverStatus")
+        journal = status["wiredTiger"]["log"]["log bytes written"]
+        return time.process_time(), cpu([int(status["pid"])]), float(journal)
+
+
+async def measure(
+    server: Server, make: Callable[[int], Write], *, size: int, in_flight: int, seconds: float
+) -> Figures:
+    """Commit writes for so many seconds, in groups of `size`, and say what they cost."""
+    settings = Settings.from_environment({"MONGODB_URI": server.uri}, group_limit=size, groups_in_flight=in_flight)
+    committer = Committer(server.databases, settings, writer=secrets.token_hex(4))
+    numbers = itertools.count()
     done = 0
     end = time.perf_counter() + seconds
 
     async def worker() -> None:
         nonlocal done
         while time.perf_counter() < end:
-            await committer.submit_all("", [write(next(next_number)) for _ in range(size)])
+            await committer.submit_all("", [make(next(numbers)) for _ in range(size)])
             done += size
 
-    began, cpu = time.perf_counter(), time.process_time()
+    gc.collect()
+    gc.freeze()  # as the broker does
+    before, began = await server.used(), time.perf_counter()
     await asyncio.gather(*(worker() for _ in range(in_flight)))
-    took, used = time.perf_counter() - began, time.process_time() - cpu
+    took = time.perf_counter() - began
+    client, server_cpu, journal = (new - old for new, old in zip(await server.used(), before, strict=True))
     await committer.close()
-    return done / took, used / done * 1e6
+    return Figures(done / took, client / done * 1e6, server_cpu / done * 1e6, journal / done)
 
 
 async def rate(uri: str, *, seconds: float) -> float:
-    """Return the changes a second of the committer alone, in groups of 64, two in flight, on a database of its own."""
+    """Return the updates a second of the committer alone, in groups of 64, two in flight, on a database of its own."""
+    async with _filled(uri) as server:
+        return (await measure(server, update, size=64, in_flight=2, seconds=seconds)).rate
+
+
+@contextlib.asynccontextmanager
+async def _filled(uri: str) -> Any:
+    """Give a server with all stations in a database of its own, dropped afterwards."""
     settings = Settings.from_environment({"MONGODB_URI": uri}, database_prefix="bench" + secrets.token_hex(3))
     databases = Databases(settings)
-    await _fill(databases, settings)
-    found, _ = await measure(databases, uri, size=64, in_flight=2, seconds=seconds)
-    await _drop(databases, settings)
-    return found
-
-
-async def _fill(databases: Databases, settings: Settings) -> None:
     filler = Committer(databases, settings, writer="fill")
     for start in range(0, ENTITIES, 500):
-        await filler.submit_all("", [write(number) for number in range(start, start + 500)])
+        await filler.submit_all("", [upsert(number) for number in range(start, start + 500)])
     await filler.close()
+    try:
+        yield Server(databases, uri)
+    finally:
+        for name in await databases.client.list_database_names():
+            if name.startswith(settings.database_prefix):
+                await databases.client.drop_database(name)
+        await databases.close()
 
 
-async def _drop(databases: Databases, settings: Settings) -> None:
-    for name in await databases.client.list_database_names():
-        if name.startswith(settings.database_prefix):
-            await databases.client.drop_database(name)
-    await databases.close()
+ROWS: dict[str, Callable[..., Any]] = {
+    "update, one at a time": partial(measure, make=update, size=1, in_flight=1),
+    "update, groups of 16": partial(measure, make=update, size=16, in_flight=1),
+    "update, groups of 64": partial(measure, make=update, size=64, in_flight=1),
+    "update, groups of 64, two in flight": partial(measure, make=update, size=64, in_flight=2),
+    "update, groups of 256": partial(measure, make=update, size=256, in_flight=1),
+    "upsert of all, groups of 100": partial(measure, make=upsert, size=100, in_flight=1),
+    "create, groups of 64": partial(measure, make=create, size=64, in_flight=1),
+}
 
 
 async def main(uri: str, seconds: float, rounds: int) -> None:
-    """Measure groups of 1 and of 64 in turn, several times, and print the medians and their ratio."""
-    settings = Settings.from_environment({"MONGODB_URI": uri}, database_prefix="bench" + secrets.token_hex(3))
-    databases = Databases(settings)
-    await _fill(databases, settings)
-    figures: dict[str, list[float]] = {}
-    for _ in range(rounds):
-        for label, size, in_flight in (
-            ("one at a time", 1, 1),
-            ("groups of 64", 64, 1),
-            ("groups of 64, two in flight", 64, 2),
-        ):
-            rate, cpu = await measure(databases, uri, size=size, in_flight=in_flight, seconds=seconds)
-            figures.setdefault(label, []).append(rate)
-            print(f"{label:30} {rate:8.0f} changes/s   {cpu:6.0f} µs of client CPU a change", flush=True)
-    middle = {label: sorted(rates)[len(rates) // 2] for label, rates in figures.items()}
-    for label in list(middle)[1:]:
-        print(f"{label}: {middle[label] / middle['one at a time']:.1f} times one at a time")
-    await _drop(databases, settings)
+    """Measure every row in turn, several times, and print the medians."""
+    found: dict[str, list[Figures]] = {label: [] for label in ROWS}
+    async with _filled(uri) as server:
+        for _ in range(rounds):
+            for label, row in ROWS.items():
+                found[label].append(await row(server, seconds=seconds))
+    print(f"{'':36} changes/s   times one   client µs   mongod µs   journal bytes, each a change")
+    alone = 0.0
+    for label, figures in found.items():
+        middle = Figures(*map(statistics.median, zip(*map(astuple, figures), strict=True)))
+        alone = alone or middle.rate
+        print(
+            f"{label:36} {middle.rate:9.0f} {middle.rate / alone:11.1f} {middle.client:11.0f} {middle.mongod:11.0f} "
+            f"{middle.journal:15.0f}",
+            flush=True,
+        )
 
 
 @contextlib.contextmanager
@@ -146,7 +194,7 @@ def mongodb(uri: str | None) -> Iterator[str]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--uri", default=os.environ.get("MONGODB_URI"), help="MongoDB; none: an embedded one")
-    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with mongodb(options.uri) as address:
