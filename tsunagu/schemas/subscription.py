@@ -2,7 +2,7 @@
 
 Source: ETSI GS CIM 009 v1.9.1, 5.2.12 (Subscription), 5.2.13 (GeoQuery), 5.2.14 (NotificationParams),
 5.2.33 (EntitySelector); for the endpoint see `schemas.endpoint`. Ours is the member `coalesce`: of several changes
-of one entity that wait for the subscriber only the latest is sent.
+of one entity that wait for the subscriber only the latest is sent; and the formats x-ngsiv2….
 
 Only the form is checked here. What needs a @context or a query parser (types, attribute names, q, geoQ, scopeQ, pick …)
 is checked by `broker.operations.subscriptions`.
@@ -23,6 +23,19 @@ Trigger = Literal[
     "entityCreated", "entityUpdated", "entityDeleted", "attributeCreated", "attributeUpdated", "attributeDeleted"
 ]
 DEFAULT_TRIGGERS = ("attributeCreated", "attributeUpdated")
+
+# The x-ngsiv2 ones are ours, named as Orion-LD names them: `subscriptions.ngsiv2`.
+Format = Literal[
+    "normalized",
+    "concise",
+    "simplified",
+    "keyValues",
+    "x-ngsiv2",
+    "x-ngsiv2-normalized",
+    "x-ngsiv2-keyValues",
+    "x-ngsiv2-normalized-compacted",
+    "x-ngsiv2-keyValues-compacted",
+]
 
 READ_ONLY = frozenset({"status", "createdAt", "modifiedAt"})
 READ_ONLY_NOTIFICATION = frozenset(
@@ -58,7 +71,7 @@ class NotificationParams(Strict):
 
     endpoint: Endpoint
     attributes: Names | None = None
-    format: Literal["normalized", "concise", "simplified", "keyValues"] = "normalized"
+    format: Format = "normalized"
     join: Literal["flat", "inline", "@none"] | None = None
     joinLevel: Annotated[int, BeforeValidator(not_bool), Field(ge=1, le=10)] | None = None  # noqa: N815
     omit: Names | None = None
@@ -70,6 +83,8 @@ class NotificationParams(Strict):
     def _restrictions(self) -> NotificationParams:
         if self.showChanges and self.format in {"simplified", "keyValues"}:
             raise ValueError(f"showChanges cannot be true with format {self.format}; use normalized or concise")
+        if self.format.startswith("x-ngsiv2"):
+            self._check_ngsiv2()
         if self.attributes is not None:
             if self.pick is not None or self.omit is not None:
                 raise ValueError("attributes is the old form of pick: give it, or pick and omit, not both")
@@ -80,6 +95,17 @@ class NotificationParams(Strict):
         if both:
             raise ValueError(f"{min(both)} stands in pick and in omit; it can be in one of them only")
         return self
+
+    def _check_ngsiv2(self) -> None:
+        """Raise ValueError for what a notification in the form of NGSIv2 cannot have."""
+        if self.endpoint.accept != "application/json":
+            raise ValueError(f"endpoint.accept must be application/json with format {self.format}")
+        if not self.endpoint.uri.lower().startswith(("http:", "https:")):
+            raise ValueError(f"endpoint.uri must be http or https with format {self.format}")
+        if self.showChanges:
+            raise ValueError(f"showChanges cannot be true with format {self.format}: NGSIv2 has no place for it")
+        if self.join not in (None, "@none"):
+            raise ValueError(f"join cannot be {self.join} with format {self.format}: NGSIv2 has no linked entities")
 
 
 class EntitySelector(Strict):

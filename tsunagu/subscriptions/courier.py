@@ -16,6 +16,7 @@ from tsunagu.broker.query.match import compile_matcher
 from tsunagu.broker.representations.joins import targets
 from tsunagu.broker.storage.deliveries import Attempt
 from tsunagu.schemas.secrets import scrubbed
+from tsunagu.subscriptions import ngsiv2
 from tsunagu.subscriptions.job import notification_id
 from tsunagu.subscriptions.notification import JSON_LD, context_member, envelope, headers, told_entity
 from tsunagu.subscriptions.transports.transport import Message, Result
@@ -130,12 +131,17 @@ class Courier:
             entities = await self._joined(subscription, [change for change, _ in told], context)
         endpoint = subscription.endpoint
         replayed = any(change.meta is not None and change.meta.get("replay") for change, _ in told)
+        if subscription.ngsiv2 is None:
+            body, shown = envelope(subscription, identity, entities, context), headers(subscription, context)
+        else:
+            body = ngsiv2.envelope_of(subscription, entities)
+            shown = ngsiv2.headers_of(subscription, subscription.ngsiv2, [change for change, _ in told], identity)
         return Message(
             id=identity,
             changes=tuple(change.key for change, _ in told),
             uri=endpoint.uri,
-            body=envelope(subscription, identity, entities, context),
-            headers=(*headers(subscription, context), REPLAY) if replayed else headers(subscription, context),
+            body=body,
+            headers=(*shown, REPLAY) if replayed else shown,
             timeout=min(endpoint.timeout or self._policy.timeout, self._policy.longest_timeout),
             settings=endpoint.notifier,
         )
@@ -196,7 +202,9 @@ def rendered(change: Change, shared: Rendered | None, subscription: Subscription
 
 
 def dumped(entity: dict[str, object], subscription: Subscription, context: Context) -> bytes:
-    """Return the JSON of a rendered entity, with @context if the receiver wants JSON-LD."""
+    """Return the JSON of a rendered entity: with @context if the receiver wants JSON-LD, or in the form of NGSIv2."""
+    if subscription.ngsiv2 is not None:
+        entity = ngsiv2.entity_of(entity, subscription.ngsiv2, context)
     if subscription.endpoint.accept == JSON_LD:
         entity = {**entity, "@context": context_member(context)}
     return orjson.dumps(entity, option=orjson.OPT_NON_STR_KEYS)

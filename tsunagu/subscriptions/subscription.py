@@ -14,6 +14,7 @@ from tsunagu.broker.representations import View
 from tsunagu.schemas.secrets import secrets_of
 from tsunagu.schemas.subscription import DEFAULT_TRIGGERS
 from tsunagu.schemas.times import parse_ms
+from tsunagu.subscriptions import ngsiv2
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +65,7 @@ class Subscription:
     `selects`: whether an entity is among the subscribed ones (None: the index answers that); `meets`: whether it meets
     q, geoQ and scopeQ (None: no such condition, or `linked`: q asks about linked entities, which the sender has to do).
     `triggers`: bits of TRIGGER_BITS; `watched`: stored names, None for any; `expires`: epoch ms; else seconds.
+    `ngsiv2`: the form of NGSIv2 that notifications have, None for NGSI-LD.
     `look` is the same for subscriptions to which a change looks alike.
     """
 
@@ -90,6 +92,7 @@ class Subscription:
     throttling: float = 0.0
     interval: float = 0.0
     coalesce: bool = False
+    ngsiv2: ngsiv2.Form | None = None
     gone: bool = False
     context: Context | None = field(default=None, repr=False)
     look: str = ""
@@ -121,6 +124,7 @@ def compile_subscription(tenant: str, entry: Entry) -> Subscription:
     for trigger in body.get("notificationTrigger", DEFAULT_TRIGGERS):
         triggers |= TRIGGER_BITS[trigger]
     view = _view(body, parts)
+    form = ngsiv2.FORMS.get(notification.get("format", ""))
     compiled = Subscription(
         tenant=tenant,
         id=entry["id"],
@@ -145,9 +149,10 @@ def compile_subscription(tenant: str, entry: Entry) -> Subscription:
         throttling=body.get("throttling", 0.0),
         interval=max(body["timeInterval"], SHORTEST_INTERVAL) if "timeInterval" in body else 0.0,
         coalesce=body.get("coalesce", False),
+        ngsiv2=form,
     )
     deletions = sorted(compiled.watched or ("*",)) if triggers & ATTRIBUTE_DELETED else None
-    compiled.look = repr((view, compiled.endpoint.accept, compiled.show_changes, deletions))
+    compiled.look = repr((view, compiled.endpoint.accept, compiled.show_changes, deletions, form))
     return compiled
 
 
@@ -182,7 +187,7 @@ def _endpoint(given: Body) -> Endpoint:
     )
 
 
-FORMATS = {"keyValues": "simplified"}
+FORMATS = {"keyValues": "simplified", **dict.fromkeys(ngsiv2.FORMS, "normalized")}
 
 
 def _view(body: Body, parts: Entry) -> View:
