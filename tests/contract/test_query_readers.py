@@ -22,6 +22,7 @@ from tsunagu.broker.query.q import parse_q
 from tsunagu.broker.query.scope import parse_scope
 from tsunagu.broker.query.types import parse_types
 from tsunagu.broker.storage.mongo.filters import residual, to_filter
+from tsunagu.broker.storage.mongo.spans import held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,7 @@ def query_collection(mongo_uri: str) -> Iterator[Collection[dict[str, Any]]]:
         collection = client["tsunagu_test_query"]["entities"]
         collection.drop()
         collection.create_index([("geo", GEOSPHERE)])
-        collection.insert_many(table.DOCUMENTS)
+        collection.insert_many(map(held, table.DOCUMENTS))
         yield collection
         client.drop_database("tsunagu_test_query")
 
@@ -198,7 +199,7 @@ def test_patterns_agree(
 
 def agree(collection: Collection[dict[str, Any]], documents: list[dict[str, Any]], queries: list[EntityQuery]) -> None:
     collection.delete_many({})
-    collection.insert_many(documents)
+    collection.insert_many(map(held, documents))
     for query in queries:
         matches, remains = compile_matcher(query), residual(query)
         found = list(collection.find(to_filter(query)))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.indexes import CHANGES, ENTITIES, WATERMARKS
 from tsunagu.broker.storage.mongo.records import LATE, Record, change_of, redo, undo
+from tsunagu.broker.storage.mongo.spans import SPAN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -98,7 +99,7 @@ class MongoChangeLog:
         database = self._databases.of(tenant)
         with translated():
             async with database.client.start_session(snapshot=True) as session:
-                state = await database[ENTITIES].find_one({"_id": record["e"]}, session=session)
+                state = await database[ENTITIES].find_one({"_id": record["e"]}, {SPAN: 0}, session=session)
                 later = database[CHANGES].find(
                     {"e": record["e"], "v": {"$gt": record["v"]}, "k": {"$ne": LATE}}, session=session
                 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tsunagu.broker.changes import Change, ChangeKind, Document, Touch, all_touched
 from tsunagu.broker.errors import NgsiError
 from tsunagu.broker.storage.mongo.records import Record, late_record, record_of
+from tsunagu.broker.storage.mongo.spans import SPAN, held, span_of
 from tsunagu.broker.storage.writes import DUPLICATE, Outcome
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Group:
     def apply(self, documents: Iterable[Document], receipts: Iterable[str], now: int, number: int) -> int:
         """Apply all writes and fill the attributes; changes are numbered after `number`. Returns the last number."""
         read: dict[str, Document] = {document["_id"]: document for document in documents}
+        for document in read.values():
+            document.pop(SPAN, None)
         state: dict[str, Document | None] = dict(read)
         floor: dict[str, int] = {}
         seen = set(receipts)
@@ -122,7 +125,7 @@ class Group:
             old, new = read.get(entity_id), state[entity_id]
             if old is None:
                 if new is not None:
-                    self.inserts.append(new)
+                    self.inserts.append(held(new))
             elif new is None:
                 self.deletes.append({"q": {"_id": entity_id}, "limit": 1})
             else:
@@ -131,19 +134,25 @@ class Group:
 
 
 def _update(old: Document, new: Document, names: set[str]) -> Document:
-    """Return the update statement from `old` to `new`: the differing parts, or the whole where most of it differs."""
+    """Return the update statement from `old` to `new`: only what differs, so that other indexes stay alone."""
     attrs, times = new["attrs"], new["sys"]
-    if 2 * len(names) > len(attrs) + 1 or new["created"] != old["created"]:
-        return new
+    if new["created"] != old["created"]:
+        return held(new)
     values: Document = {"v": new["v"], "modified": new["modified"]}
     gone: Document = {}
-    for name in names:
-        if name in attrs:
-            values["attrs." + name] = attrs[name]
-            values["sys." + name] = times[name]
-        elif name in old["attrs"]:
-            gone["attrs." + name] = ""
-            gone["sys." + name] = ""
+    if 2 * len(names) > len(attrs) + 1:
+        values["attrs"], values["sys"] = attrs, times
+    else:
+        for name in names:
+            if name in attrs:
+                values["attrs." + name] = attrs[name]
+                values["sys." + name] = times[name]
+            elif name in old["attrs"]:
+                gone["attrs." + name] = ""
+                gone["sys." + name] = ""
+    span = span_of(new["modified"])
+    if span != span_of(old["modified"]):
+        values[SPAN] = span
     for member in ("type", "scope", "expires", "due", "geo"):
         if member in new:
             if new[member] != old.get(member):

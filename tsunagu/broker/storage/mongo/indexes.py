@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from pymongo import ASCENDING, GEOSPHERE, IndexModel
 
+from tsunagu.broker.storage.mongo.spans import SPAN, SPAN_MS
+
 if TYPE_CHECKING:
     from pymongo.asynchronous.database import AsyncDatabase
 
@@ -14,13 +16,14 @@ CHANGES = "changes"
 RECEIPTS = "receipts"
 WATERMARKS = "watermarks"
 
+MODIFIED = "modifiedAt"
 RECEIPT_SECONDS = 7 * 24 * 3600
 
 INDEXES: dict[str, tuple[IndexModel, ...]] = {
     ENTITIES: (
         IndexModel([("type", ASCENDING), ("_id", ASCENDING)], name="type"),
         IndexModel([("scope", ASCENDING)], name="scope", sparse=True),
-        IndexModel([("modified", ASCENDING)], name="modifiedAt"),
+        IndexModel([(SPAN, ASCENDING)], name=MODIFIED),
         IndexModel([("due", ASCENDING)], name="due", sparse=True),
         IndexModel([("geo", GEOSPHERE)], name="geo"),
     ),
@@ -38,5 +41,17 @@ async def ensure_indexes(database: AsyncDatabase[dict[str, Any]]) -> None:
     for name in (ENTITIES, CHANGES, RECEIPTS, WATERMARKS):
         if name not in existing:
             await database.command({"create": name}, check=True, allowable_errors=[48])
+    await _name_spans(database)
     for name, models in INDEXES.items():
         await database[name].create_indexes(list(models))
+
+
+async def _name_spans(database: AsyncDatabase[dict[str, Any]]) -> None:
+    """Bring entities of a data folder from before there were spans up to date; the old index goes last."""
+    entities = database[ENTITIES]
+    old = (await entities.index_information()).get(MODIFIED)
+    if old is None or old["key"] == [(SPAN, ASCENDING)]:
+        return
+    span: dict[str, Any] = {"$toLong": {"$floor": {"$divide": ["$modified", SPAN_MS]}}}
+    await entities.update_many({SPAN: {"$exists": False}}, [{"$set": {SPAN: span}}])
+    await entities.drop_index(MODIFIED)

@@ -15,6 +15,7 @@ from tsunagu.broker.query.q_match import KEYED_MEMBERS, OBJECT_MEMBERS, VALUE_ME
 from tsunagu.broker.storage.mongo.conditions import NOTHING, all_of, any_of, on_one_instance
 from tsunagu.broker.storage.mongo.language_maps import any_language
 from tsunagu.broker.storage.mongo.operands import is_interval, operands_of
+from tsunagu.broker.storage.mongo.spans import SPAN, span_operators
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -225,6 +226,8 @@ def _time_condition(node: Compare | Between | Like) -> Condition:
         return _exists(Exists(path)) if negated else NOTHING
     if negated:
         operators = {"$exists": True, "$not": operators}
+    elif path.member == "modified" and not path.names:
+        return {SPAN: span_operators(operators), "modified": operators}
     if not path.names or (isinstance(node, Compare) and not negated):
         return {_time_path(path): operators}
     if not is_exact(node):
