@@ -23,6 +23,7 @@ from tsunagu.adapters.quarantine import CatalogueQuarantine
 from tsunagu.app.sink import BrokerSink
 from tsunagu.broker.access.outgoing import OutgoingGuard
 from tsunagu.broker.api.services import Services
+from tsunagu.broker.changes import Listeners
 from tsunagu.broker.errors import AlreadyExists, Unavailable
 from tsunagu.broker.jsonld.fetch import ContextFetcher
 from tsunagu.broker.jsonld.resolver import ContextResolver
@@ -83,7 +84,7 @@ class Parts:
         self.records = MongoDeliveryRecords(self.databases)
         self.parked = MongoParkedDeliveries(self.databases)
         self.dispatcher = self._dispatcher()
-        self.committer.listener = self.dispatcher
+        self.committer.listener = Listeners(self.reader.pages, self.dispatcher)
         self.services = self._services()
         self.deliveries = Deliveries(
             self.services.subscriptions, self.records, self.parked, self.dispatcher, owner=self.writer
@@ -167,6 +168,7 @@ class Parts:
         await self.indexes.load()
         await self.devices.load()
         await self.dispatcher.start()
+        self._tasks.append(asyncio.create_task(self.reader.pages.run(), name="surveys"))
         self._tasks.append(asyncio.create_task(self.sweeper.run(), name="sweeper"))
         self._tasks.append(asyncio.create_task(self.services.contexts.run(), name="contexts"))
         self._tasks.append(asyncio.create_task(self.pipeline.keep_sweeping(), name="tag sweeper"))

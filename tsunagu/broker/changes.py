@@ -73,6 +73,18 @@ class ChangeListener(Protocol):
         """Take changes of one tenant in commit order. Called on the event loop after the commit; must not block."""
 
 
+class Listeners:
+    """Several listeners as one; each hears of everything, in the order given."""
+
+    def __init__(self, *listeners: ChangeListener) -> None:
+        self._listeners = listeners
+
+    def committed(self, changes: Sequence[Change]) -> None:
+        """Hand changes of one tenant to each."""
+        for listener in self._listeners:
+            listener.committed(changes)
+
+
 class ChangeLog(Protocol):
     """The durable log as its readers see it: recovery, replay, preview, audit."""
 

@@ -8,11 +8,11 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tsunagu.broker.storage.mongo.bookmarks import Bookmarks
 from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.filters import needs_ranking, residual, to_filter, to_sort
 from tsunagu.broker.storage.mongo.indexes import ENTITIES
 from tsunagu.broker.storage.mongo.ordering import ranked_ids
+from tsunagu.broker.storage.mongo.pages import BY_ID, WITHOUT_TIMES, Pages, count_of, in_order, rows_of
 from tsunagu.broker.storage.reads import Page, Usage
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ GATHER_LIMIT = 64
 GATHERS_IN_FLIGHT = 2
 FURTHER_GATHER = 8
 STREAM_PAGE = 500
-WITHOUT_TIMES = {"sys": 0}
-BY_ID = {"_id": 1}
 
 
 class _Gather:
@@ -51,7 +49,7 @@ class MongoReader:
         self._indexes = indexes
         self._timeout = settings.store_timeout
         self._gathers: dict[str, _Gather] = {}
-        self._bookmarks = Bookmarks()
+        self.pages = Pages(databases, shared=settings.multi_process)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def get(self, tenant: str, entity_id: str, *, times: bool = True) -> Document | None:
@@ -104,15 +102,12 @@ class MongoReader:
 
     async def _find(self, tenant: str, ids: list[str], *, times: bool) -> list[Document]:
         """Return the documents with these ids, in one command."""
-        command: dict[str, Any] = {
-            "find": ENTITIES,
-            "filter": {"_id": ids[0]} if len(ids) == 1 else {"_id": {"$in": ids}},
-        }
+        command: dict[str, Any] = {"filter": {"_id": ids[0]} if len(ids) == 1 else {"_id": {"$in": ids}}}
         if not times:
             command["projection"] = WITHOUT_TIMES
         with translated():
             async with asyncio.timeout(self._timeout):
-                return await self._all(tenant, command, len(ids))
+                return await rows_of(self._databases.of(tenant), command, len(ids))
 
     async def get_many(self, tenant: str, ids: Sequence[str]) -> list[Document]:
         """Return the documents that exist of these ids, in no particular order."""
@@ -148,72 +143,21 @@ class MongoReader:
         where = to_filter(query if now is None else replace(query, now=None), members=members)
         total: int | None = None
         if count:
-            total = await self._count(tenant, where)
+            total = await count_of(self._databases.of(tenant), where)
         documents = (
-            [] if not limit or total == 0 else await self._page(tenant, query, where, limit, offset, times=times)
+            []
+            if not limit or total == 0
+            else await self.pages.find(tenant, where, to_sort(query.order), limit=limit, offset=offset, times=times)
         )
         if now is not None:
             documents = [one for one in documents if "expires" not in one or one["expires"] > now]
         return Page(documents, total)
 
-    async def _count(self, tenant: str, where: dict[str, Any]) -> int:
-        reply = await self._databases.of(tenant).command({"count": ENTITIES, "query": where})
-        return int(reply["n"])
-
-    async def _page(
-        self, tenant: str, query: EntityQuery, where: dict[str, Any], limit: int, offset: int, *, times: bool
-    ) -> list[Document]:
-        """Return one page: from a bookmark where there is one, else counted off among the ids in the index."""
-        order = to_sort(query.order)
-        if order is not None:
-            return await self._find_page(tenant, where, order, limit, offset, times=times)
-        name = f"{tenant} {where!r}"
-        skip = offset
-        filtered = where
-        if offset:
-            mark = self._bookmarks.nearest(name, offset)
-            if mark is not None:
-                skip = offset - mark[0]
-                beyond = {"_id": {"$gt": mark[1]}}
-                filtered = {"$and": [where, beyond]} if "_id" in where or "$and" in where else {**where, **beyond}
-        rows = await self._find_page(tenant, filtered, BY_ID, limit, skip, times=times)
-        if len(rows) == limit:
-            # The API asks for one more than the page has, to know whether another follows: both may be asked for next.
-            for last in range(max(limit - 2, 0), limit):
-                self._bookmarks.put(name, offset + last + 1, rows[last]["_id"])
-        return rows
-
-    async def _find_page(
-        self, tenant: str, where: dict[str, Any], order: dict[str, int], limit: int, skip: int, *, times: bool
-    ) -> list[Document]:
-        command: dict[str, Any] = {"find": ENTITIES, "filter": where, "sort": order, "limit": limit}
-        if skip:
-            command |= {"skip": skip, "projection": {"_id": 1}}
-        elif not times:
-            command["projection"] = WITHOUT_TIMES
-        rows = await self._all(tenant, command, limit)
-        return await self._in_order(tenant, [row["_id"] for row in rows], times=times) if skip and rows else rows
-
-    async def _in_order(self, tenant: str, ids: list[str], *, times: bool = True) -> list[Document]:
-        """Return the documents with these ids, in their order; those that are gone meanwhile are left out."""
-        found = {row["_id"]: row for row in await self._find(tenant, ids, times=times)}
-        return [found[one] for one in ids if one in found]
-
-    async def _all(self, tenant: str, command: dict[str, Any], expected: int) -> list[Document]:
-        """Run a find command and return all that it finds."""
-        database = self._databases.of(tenant)
-        reply = await database.command({**command, "batchSize": expected + 1})
-        rows: list[Document] = reply["cursor"]["firstBatch"]
-        while reply["cursor"]["id"]:
-            reply = await database.command({"getMore": reply["cursor"]["id"], "collection": ENTITIES})
-            rows.extend(reply["cursor"]["nextBatch"])
-        return rows
-
     async def _ranked(self, tenant: str, query: EntityQuery, *, limit: int, offset: int, count: bool) -> Page:
         """Answer a query with an order that MongoDB cannot follow: its ids are ranked in memory."""
         ids = await ranked_ids(self._databases.of(tenant)[ENTITIES], query)
         page = ids[offset : offset + limit]
-        documents = await self._in_order(tenant, page) if page else []
+        documents = await in_order(self._databases.of(tenant), page, times=True)
         return Page(documents, len(ids) if count else None)
 
     async def _refined(
@@ -245,7 +189,7 @@ class MongoReader:
                     ids.append(row["_id"])
                 if len(ids) == limit and not count:
                     break
-        documents = await self._in_order(tenant, ids, times=times) if ids else []
+        documents = await in_order(self._databases.of(tenant), ids, times=times)
         return Page(documents, total if count else None)
 
     async def _rows(self, tenant: str, find: dict[str, Any]) -> AsyncGenerator[Document, None]:
@@ -309,7 +253,7 @@ class MongoReader:
         """Return how many entities of a type exist."""
         with translated():
             async with asyncio.timeout(self._timeout):
-                return await self._count(tenant, {"type": type_iri})
+                return await count_of(self._databases.of(tenant), {"type": type_iri})
 
     async def usage(self, tenant: str, *, type_iri: str | None = None, attribute: str | None = None) -> list[Usage]:
         """Return which attributes entities have, by type; of one type or one attribute only if it is given."""
@@ -372,6 +316,7 @@ class MongoReader:
 
     async def close(self) -> None:
         """Wait for the reads that are under way."""
+        await self.pages.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 

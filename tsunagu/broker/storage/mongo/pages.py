@@ -1,0 +1,246 @@
+"""One page of a query, however deep: from a bookmark, from a survey of the order, else counted off in the index."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from tsunagu.broker.errors import NgsiError
+from tsunagu.broker.storage.mongo.bookmarks import Bookmarks
+from tsunagu.broker.storage.mongo.faults import translated
+from tsunagu.broker.storage.mongo.indexes import ENTITIES
+from tsunagu.broker.storage.mongo.positions import STRIDE, Survey, condition, hint_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tsunagu.broker.changes import Change, Document
+    from tsunagu.broker.storage.mongo.client import Database, Databases
+
+log = structlog.get_logger(__name__)
+
+WITHOUT_TIMES = {"sys": 0}
+BY_ID = {"_id": 1}
+SURVEYS = 200
+MANY_CREATED = 4 * STRIDE  # entities that came since surveys were looked after
+LOOK_SECONDS = 2.0
+TENANTS_AT_START = 20
+
+
+async def rows_of(database: Database, command: dict[str, Any], expected: int) -> list[Document]:
+    """Run a find command on the entities and return all that it finds."""
+    reply = await database.command({"find": ENTITIES, **command, "batchSize": expected + 1})
+    rows: list[Document] = reply["cursor"]["firstBatch"]
+    while reply["cursor"]["id"]:
+        reply = await database.command({"getMore": reply["cursor"]["id"], "collection": ENTITIES})
+        rows.extend(reply["cursor"]["nextBatch"])
+    return rows
+
+
+async def count_of(database: Database, query: dict[str, Any], **options: Any) -> int:
+    """Return how many entities meet a filter; without one MongoDB knows it without counting."""
+    reply = await database.command({"count": ENTITIES, "query": query, **options})
+    return int(reply["n"])
+
+
+async def in_order(database: Database, ids: Sequence[str], *, times: bool) -> list[Document]:
+    """Return the entities with these ids, in their order; those that are gone meanwhile are left out."""
+    if not ids:
+        return []
+    command: dict[str, Any] = {"filter": {"_id": {"$in": list(ids)}}}
+    if not times:
+        command["projection"] = WITHOUT_TIMES
+    found = {row["_id"]: row for row in await rows_of(database, command, len(ids))}
+    return [found[one] for one in ids if one in found]
+
+
+class Pages:
+    """Finds pages. Hears of what this process commits; `shared` says that other processes write too."""
+
+    def __init__(self, databases: Databases, *, shared: bool) -> None:
+        self._databases = databases
+        self._shared = shared
+        self._bookmarks = Bookmarks()
+        self._surveys: dict[tuple[str, str | None], Survey] = {}
+        self._being_made: dict[tuple[str, str | None], Survey] = {}
+        self._bases: dict[tuple[str, str | None], int] = {}
+        self._balance: Counter[str] = Counter()
+        self._created: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def committed(self, changes: Sequence[Change]) -> None:
+        """Take note of changes of one tenant."""
+        tenant = changes[0].tenant
+        self._bookmarks.committed(changes)
+        moved: dict[str, set[str]] = {}
+        for change in changes:
+            before, after = change.before, change.after
+            if before is not None and after is not None:
+                if before["type"] != after["type"]:
+                    moved[change.entity_id] = {*before["type"], *after["type"]}
+            else:
+                self._balance[tenant] += 1 if before is None else -1
+                self._created[tenant] += before is None
+                whole = after or before
+                moved[change.entity_id] = set() if whole is None else set(whole["type"])
+        if moved:
+            for (of, type_iri), survey in chain(self._surveys.items(), self._being_made.items()):
+                if of == tenant:
+                    survey.changed([one for one, types in moved.items() if type_iri is None or type_iri in types])
+
+    async def find(
+        self,
+        tenant: str,
+        where: dict[str, Any],
+        order: dict[str, int] | None,
+        *,
+        limit: int,
+        offset: int,
+        times: bool,
+    ) -> list[Document]:
+        """Return one page of the entities that meet a filter, in an order that MongoDB can follow, or that of ids."""
+        database = self._databases.of(tenant)
+        if order is not None:
+            return await self._counted_off(database, where, order, limit, offset, times=times)
+        name = repr(where)
+        start, after = await self._start(tenant, name, where, offset)
+        filtered = where
+        if after is not None:
+            beyond = {"_id": {"$gt": after}}
+            filtered = {"$and": [where, beyond]} if "_id" in where or "$and" in where else {**where, **beyond}
+        if is_plain(where):
+            command = {"filter": filtered, "sort": BY_ID, "limit": limit, "hint": hint_of(where.get("type"))}
+            if offset > start:
+                command["skip"] = offset - start
+            if not times:
+                command["projection"] = WITHOUT_TIMES
+            rows = await rows_of(database, command, limit)
+            self._prepare(tenant, where.get("type"), full=len(rows) == limit, far=offset - start)
+        else:
+            skip = offset - start
+            # With the one before the page, so that a jump here leaves a bookmark even if the page is the last.
+            early = 1 if skip else 0
+            rows = await self._counted_off(database, filtered, BY_ID, limit + early, skip - early, times=times)
+            if early and rows:
+                self._bookmarks.put(tenant, name, offset, rows.pop(0)["_id"])
+        self._remember(tenant, name, rows, limit, offset)
+        return rows
+
+    async def _start(self, tenant: str, name: str, where: dict[str, Any], offset: int) -> tuple[int, str | None]:
+        """Return from where to count off: an offset, and the id that it comes after."""
+        if not offset:
+            return 0, None
+        mark = self._bookmarks.nearest(tenant, name, offset, shared=self._shared)
+        if is_plain(where) and offset >= STRIDE and (mark is None or offset - mark[0] > STRIDE):
+            surveyed = await self._surveyed(tenant, where.get("type"), offset)
+            if surveyed is not None and (mark is None or surveyed[0] > mark[0]):
+                return surveyed
+        return (0, None) if mark is None else mark
+
+    def _remember(self, tenant: str, name: str, rows: list[Document], limit: int, offset: int) -> None:
+        if len(rows) == limit:
+            # The API asks for one more than the page has, to know whether another follows: both may be asked for next.
+            for last in range(max(limit - 2, 0), limit):
+                self._bookmarks.put(tenant, name, offset + last + 1, rows[last]["_id"])
+
+    async def _counted_off(
+        self, database: Database, where: dict[str, Any], order: dict[str, int], limit: int, skip: int, *, times: bool
+    ) -> list[Document]:
+        command: dict[str, Any] = {"filter": where, "sort": order, "limit": limit}
+        if skip:
+            command |= {"skip": skip, "projection": {"_id": 1}}
+            rows = await rows_of(database, command, limit)
+            return await in_order(database, [row["_id"] for row in rows], times=times)
+        if not times:
+            command["projection"] = WITHOUT_TIMES
+        return await rows_of(database, command, limit)
+
+    async def _surveyed(self, tenant: str, type_iri: str | None, offset: int) -> tuple[int, str] | None:
+        survey = self._surveys.get((tenant, type_iri))
+        if survey is None:
+            return None
+        if self._shared and await self._base(tenant) != self._bases[tenant, type_iri]:
+            del self._surveys[tenant, type_iri]  # others have written
+            return None
+        return await survey.nearest(offset)
+
+    async def _base(self, tenant: str) -> int:
+        """Return how many entities the tenant has but for those of this process: changes when others write."""
+        return await count_of(self._databases.of(tenant), {}) - self._balance[tenant]
+
+    def _prepare(self, tenant: str, type_iri: str | None, *, full: bool, far: int) -> None:
+        """Have a survey made where it will serve: more pages follow and there is none, or a jump was far with one."""
+        survey = self._surveys.get((tenant, type_iri))
+        if full if survey is None else (survey.old and far >= STRIDE):
+            self._survey(tenant, type_iri)
+
+    def _survey(self, tenant: str, type_iri: str | None) -> None:
+        """Have a survey made in the background, unless one is being made."""
+        key = (tenant, type_iri)
+        if key in self._being_made:
+            return
+        database = self._databases.of(tenant)
+        made = Survey(
+            type_iri,
+            find=lambda command: rows_of(database, command, 1),
+            count=lambda query: count_of(database, query, hint=hint_of(type_iri)),
+        )
+        self._being_made[key] = made
+        task = asyncio.create_task(self._make(key, made), name=f"survey {tenant}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _make(self, key: tuple[str, str | None], survey: Survey) -> None:
+        try:
+            with translated():
+                if self._shared:
+                    self._bases[key] = await self._base(key[0])
+                await survey.make()
+        except NgsiError as error:
+            log.info("survey_failed", tenant=key[0], detail=error.detail)
+        else:
+            if len(self._surveys) >= SURVEYS:
+                self._surveys.clear()
+            self._surveys[key] = survey
+        finally:
+            del self._being_made[key]
+
+    async def run(self) -> None:
+        """Have surveys made before anybody jumps: at the start, and where many entities came. Runs until cancelled."""
+        with contextlib.suppress(NgsiError):
+            for tenant in (await self._databases.tenants())[:TENANTS_AT_START]:
+                self._created[tenant] = MANY_CREATED
+        while True:
+            for tenant in [one for one, number in self._created.items() if number >= MANY_CREATED]:
+                del self._created[tenant]
+                await self._survey_types(tenant)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _survey_types(self, tenant: str) -> None:
+        """Have surveys made for the types of a tenant that have many entities, one after the other."""
+        database = self._databases.of(tenant)
+        try:
+            with translated():
+                types: list[str] = await database[ENTITIES].distinct("type")
+                for type_iri in (None, *types[: SURVEYS // 2]):
+                    if await count_of(database, condition(type_iri), limit=2 * STRIDE) == 2 * STRIDE:
+                        self._survey(tenant, type_iri)
+                        await asyncio.gather(*self._tasks)
+        except NgsiError as error:
+            log.info("survey_failed", tenant=tenant, detail=error.detail)
+
+    async def close(self) -> None:
+        """End the surveys that are being made."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def is_plain(where: dict[str, Any]) -> bool:
+    """Tell whether a filter asks for one type alone, or for everything: an index has those in the order of ids."""
+    return not where or (len(where) == 1 and isinstance(where.get("type"), str))
