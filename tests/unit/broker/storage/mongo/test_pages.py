@@ -12,6 +12,7 @@ from tests.unit.broker.storage.mongo.conftest import Store
 from tsunagu.broker.operations.batch import Batch
 from tsunagu.broker.storage.mongo import pages as module
 from tsunagu.broker.storage.mongo import positions
+from tsunagu.broker.storage.mongo.bookmarks import Bookmarks
 from tsunagu.broker.storage.mongo.pages import Pages
 
 ORDER = random.Random(7)
@@ -50,7 +51,7 @@ async def test_jumps_are_right_while_entities_come_and_go(
     batch = await filled(store, pages)
     for step in range(40):
         offset = ORDER.randrange(16, 310) if step % 4 else 0
-        monkeypatch.setattr(pages, "_bookmarks", module.Bookmarks())  # a turned page may differ: it stays where it was
+        monkeypatch.setattr(pages, "_bookmarks", Bookmarks())  # a turned page may differ: it stays where it was
         expected = await truth(store, where)
         assert await found(pages, where, offset) == expected[offset : offset + 5]
         new = f"urn:{ORDER.randrange(300):04d}x{step}"
