@@ -133,9 +133,7 @@ async def main(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="tsunagu-bench-") as folder:
         data = Path(folder) / "data"
         async with running(data, "--workers", str(options.workers)) as up, sink() as sink_port:
-            uri = (
-                f"mongodb://127.0.0.1:{json.loads((data / 'ports.json').read_text())['mongod']}/?directConnection=true"
-            )
+            uri = up.mongodb_uri
             began = time.monotonic()
             await fill(up.url, load.entities)
             print(f"loaded {load.entities} entities in {time.monotonic() - began:.1f} s, {options.workers} worker(s)")

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -16,6 +15,8 @@ from typing import Any
 
 import httpx
 from aiohttp import web
+
+from tests.drills.running import Up
 
 LONG = os.environ.get("TSUNAGU_DRILLS") == "long"
 
@@ -36,14 +37,24 @@ def children_of(pid: int) -> dict[int, str]:
 class Running:
     """A `tsunagu up` in a folder of its own."""
 
-    process: asyncio.subprocess.Process
+    up: Up
     url: str
     mqtt: str
-    data: Path
+
+    @property
+    def data(self) -> Path:
+        """The data folder."""
+        return self.up.folder
+
+    @property
+    def mongodb_uri(self) -> str:
+        """The connection string of the embedded MongoDB."""
+        port = json.loads((self.data / "ports.json").read_text())["mongod"]
+        return f"mongodb://127.0.0.1:{port}/?directConnection=true"
 
     def pids(self, words: str) -> list[int]:
         """Return the ids of the child processes whose command line has these words."""
-        return [pid for pid, line in children_of(self.process.pid).items() if words in line]
+        return [pid for pid, line in children_of(self.up.process.pid).items() if words in line]
 
     def kill(self, words: str) -> int:
         """Kill (-9) the first child with these words; returns its id."""
@@ -51,44 +62,25 @@ class Running:
         os.kill(pid, signal.SIGKILL)
         return pid
 
+    def memory(self, words: str = "tsunagu.cli serve") -> int:
+        """Return the resident memory, in MB, of the children with these words together."""
+        kilobytes = 0
+        for pid in self.pids(words):
+            with contextlib.suppress(OSError, IndexError):
+                kilobytes += int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0])
+        return kilobytes // 1024
+
 
 @contextlib.asynccontextmanager
-async def running(data: Path, *arguments: str, environment: dict[str, str] | None = None) -> AsyncIterator[Running]:
+async def running(data: Path, *words: str, environment: dict[str, str] | None = None) -> AsyncIterator[Running]:
     """Run `tsunagu up` on a free port until the block ends."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tsunagu.cli", "up", "--port", "0", "--data", str(data), *arguments),
-        env={**os.environ, **(environment or {})},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    assert process.stdout is not None
-    output: list[str] = []
-
-    async def read() -> None:
-        assert process.stdout is not None
-        async for line in process.stdout:
-            output.append(line.decode(errors="replace"))
-
-    reader = asyncio.create_task(read())
-    try:
-        addresses = data / "addresses.json"
-        end = time.monotonic() + 60
-        while not addresses.exists():
-            if process.returncode is not None or time.monotonic() > end:
-                raise AssertionError("tsunagu up did not start:\n" + "".join(output))
-            await asyncio.sleep(0.05)
-        found = json.loads(addresses.read_text())
-        yield Running(process, found["tsunagu"], found.get("mqtt", ""), data)
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-            try:
-                async with asyncio.timeout(40):
-                    await process.wait()
-            except TimeoutError:
-                process.kill()
-                await process.wait()
-        await reader
+    with Up(data, *words, variables={**os.environ, **(environment or {})}) as up:
+        found = await asyncio.to_thread(up.ready)
+        try:
+            yield Running(up, found["tsunagu"], found.get("mqtt", ""))
+        finally:
+            up.process.terminate()
+            await asyncio.to_thread(up.ended)
 
 
 @dataclass
@@ -147,9 +139,9 @@ async def subscribe(client: httpx.AsyncClient, url: str, *, endpoint: str, **mor
     return answer.headers["location"]
 
 
-async def eventually(check: Any, *, seconds: float, what: str) -> None:
-    """Wait until `check()` is true. Fails with `what` after `seconds`."""
+async def eventually(check: Any, *, seconds: float, what: Any, every: float = 0.05) -> None:
+    """Wait until `check()` is true. Fails with `what`, a text or a function that makes one, after `seconds`."""
     end = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < end, what() if callable(what) else what
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(every)

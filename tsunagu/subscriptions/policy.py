@@ -16,7 +16,8 @@ class DeliveryPolicy:
 
     `timeout`: an endpoint has to answer within, `longest_timeout`: what a subscription may ask for at most;
     `concurrency`: notifications in flight to one endpoint; `queue`: notifications in memory for one endpoint before
-    newer ones are parked; `group`: entities in one notification at most; `first_delay`, `factor`, `longest_delay`,
+    newer ones are parked; `group`: entities in one notification at most; `further`, `gather`: a notification goes
+    beside others on their way when so many entities wait, or after so long; `first_delay`, `factor`, `longest_delay`,
     `jitter`: of the pause after a failure; `patience`: after this long without success an endpoint's notifications are
     parked; `give_up`: after this long a notification becomes a dead letter, `refusal`: the same when the endpoint takes
     others and refuses this one; `mark_interval`, `tally_interval`: between two writings of the watermark, and of the
@@ -28,6 +29,8 @@ class DeliveryPolicy:
     concurrency: int = 16
     queue: int = 1000
     group: int = 100
+    further: int = 16
+    gather: float = 0.02
     first_delay: float = 0.5
     factor: float = 2.0
     longest_delay: float = 300.0

@@ -1,9 +1,10 @@
 """The queue of one endpoint: what waits for it, what is on its way, and when it may be tried again.
 
-Jobs of one lane (a subscription and an entity) go one after the other; lanes go side by side, as many at once as the
-policy's `concurrency`. Where more lanes of a subscription wait than there are places free, several go in one
-notification: different entities, never two jobs of one lane. An endpoint that fails gets one probe at a time, after
-growing pauses, until it answers.
+Jobs of one lane (a subscription and an entity) go one after the other. While a notification is on its way, lanes that
+become ready gather, and go together in the next one: different entities, never two jobs of one lane. The next one does
+not wait for the answer when many have gathered (`further`), or when the answer takes longer than `gather`; the policy's
+`concurrency` bounds how many are on their way. So a lone change goes at once, and a busy endpoint gets few, full
+notifications. An endpoint that fails gets one probe at a time, after growing pauses, until it answers.
 
 What an endpoint refuses while it takes others (a body it does not like) holds up that lane only: it is tried again for
 the policy's `refusal` and then given up; what follows in the lane is then tried once each, until something is taken. An
@@ -83,9 +84,12 @@ class EndpointQueue:
         self._loop = asyncio.get_running_loop()
         self._lanes: dict[Key, dict[str, Lane]] = {}
         self._ready: dict[Key, deque[Lane]] = {}
+        self._waiting = 0
         self._again: deque[Batch] = deque()
         self._flying: set[Batch] = set()
         self._workers: set[asyncio.Task[None]] = set()
+        self._starting = False
+        self._gathering: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._failed_at = 0.0
         self._failing_since: float | None = None
@@ -139,8 +143,7 @@ class EndpointQueue:
         else:
             lane.jobs.append(job)
             self.size += 1
-        if self._timer is None and not self.closed and len(self._workers) < self._allowed:
-            self._spawn()
+        self._pump()
 
     def withdraw(self, key: Key) -> list[Job]:
         """Take all jobs of a subscription out, in order; what is on its way is broken off."""
@@ -149,7 +152,7 @@ class EndpointQueue:
             if batch.worker is not None:
                 batch.worker.cancel()
         self._again = deque(batch for batch in self._again if batch.subscription != key)
-        self._ready.pop(key, None)
+        self._waiting -= len(self._ready.pop(key, ()))
         jobs: list[Job] = []
         for lane in self._lanes.pop(key, {}).values():
             if lane.timer is not None:
@@ -176,34 +179,48 @@ class EndpointQueue:
         if waiting is None:
             waiting = self._ready[key] = deque()
         waiting.append(lane)
+        self._waiting += 1
 
     @property
     def _allowed(self) -> int:
         return 1 if self.failures else self._policy.concurrency
 
     def _pump(self) -> None:
-        """Start as many workers as there is work and room for; none while the endpoint is left alone."""
-        if self._timer is not None or self.closed:
+        """Start a worker if something waits that should not wait longer; none while the endpoint is left alone."""
+        if self._starting or self._timer is not None or self.closed or not (self._waiting or self._again):
             return
-        waiting = len(self._again) + sum(map(len, self._ready.values()))
-        for _ in range(min(waiting, self._allowed - len(self._workers))):
+        if not self._workers or self._waiting >= self._policy.further:
+            self._spawn()
+        elif self._gathering is None:
+            self._gathering = self._loop.call_later(self._policy.gather, self._gathered)
+
+    def _gathered(self) -> None:
+        """Wait no longer for answers to what is on its way."""
+        self._gathering = None
+        if not self._starting and self._timer is None and not self.closed and (self._waiting or self._again):
             self._spawn()
 
     def _spawn(self) -> None:
+        if len(self._workers) >= self._allowed:
+            return
+        self._starting = True
         task = self._loop.create_task(self._work())
         self._workers.add(task)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._workers.discard(task)
+        self._starting = False  # also where it was cancelled before it began
         if not task.cancelled() and task.exception() is not None:
             self._loop.call_exception_handler({"message": "a delivery worker failed", "exception": task.exception()})
-        if not self.closed and (self._ready or self._again) and not (self.failures and self._flying):
+        if not (self.failures and self._flying):
             self._pump()
 
     async def _work(self) -> None:
         worker = asyncio.current_task()
+        self._starting = False
         while (batch := self._take()) is not None:
+            self._pump()
             batch.worker = worker
             batch.started = self._loop.time()
             self._flying.add(batch)
@@ -235,10 +252,9 @@ class EndpointQueue:
             return None
         key = next(iter(self._ready))
         waiting = self._ready.pop(key)
-        free = max(1, self._policy.concurrency - len(self._flying)) if not self.failures else 1
-        count = min(self._policy.group, -(-len(waiting) // free))
+        before = len(waiting)
         lanes: list[Lane] = []
-        while waiting and len(lanes) < count:
+        while waiting and len(lanes) < self._policy.group:
             lane = waiting.popleft()
             if lane.failures or lane.name == "":
                 # What was refused, and what is a group of its own, goes alone.
@@ -248,6 +264,7 @@ class EndpointQueue:
                     lanes.append(lane)
                 break
             lanes.append(lane)
+        self._waiting -= before - len(waiting)
         if waiting:
             self._ready[key] = waiting  # at the end: subscriptions take turns
         return Batch(key, lanes, [lane.jobs[0] for lane in lanes])
@@ -347,6 +364,8 @@ class EndpointQueue:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._gathering is not None:
+            self._gathering.cancel()
         for task in list(self._workers):
             task.cancel()
 

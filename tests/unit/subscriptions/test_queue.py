@@ -104,7 +104,7 @@ async def test_jobs_of_one_lane_go_one_after_the_other(far: Endpoint) -> None:
 
 async def test_lanes_go_side_by_side_up_to_the_limit(far: Endpoint) -> None:
     """Different entities are sent at the same time, as many notifications as the policy allows."""
-    far.delay = 0.005
+    far.delay = 0.05
     for number in range(6):
         far.send(subscription(id=f"urn:s:{number}"), f"e{number}-")
     await far.until(6)
@@ -112,28 +112,62 @@ async def test_lanes_go_side_by_side_up_to_the_limit(far: Endpoint) -> None:
 
 
 async def test_entities_that_wait_travel_together(far: Endpoint) -> None:
-    """When more entities wait than places are free, several go in one notification, but never one entity twice."""
+    """What waits while a notification is on its way goes in the next one, but never one entity twice."""
     to = subscription()
     far.gate = asyncio.Event()
-    for entity in "ab":
-        far.send(to, entity)
-    await asyncio.sleep(0.01)
-    for entity in "cdefcdef":
+    far.send(to, "a")
+    await asyncio.sleep(0.001)
+    for entity in "bcdefcdef":
         far.send(to, entity)
     far.gate.set()
     await far.until(10)
+    assert far.batches[0] == ["a0"]
     assert max(map(len, far.batches)) > 1
     assert all(len({one[0] for one in batch}) == len(batch) for batch in far.batches)
     assert sorted(far.arrived) == sorted(["a0", "b1", "c2", "d3", "e4", "f5", "c6", "d7", "e8", "f9"])
 
 
-async def test_a_lone_change_travels_alone(far: Endpoint) -> None:
-    """While places are free, each entity has a notification of its own."""
+async def test_what_comes_at_once_travels_together(far: Endpoint) -> None:
+    """Entities that change in one commit share a notification also while nothing is on its way."""
     to = subscription()
+    for entity in "abc":
+        far.send(to, entity)
+    await far.until(3)
+    assert far.batches == [["a0", "b1", "c2"]]
+
+
+async def test_a_slow_answer_holds_nobody_up(far: Endpoint) -> None:
+    """A notification goes beside one that is not answered yet, after the time that the policy lets changes gather."""
+    to = subscription()
+    far.gate = asyncio.Event()
     far.send(to, "a")
+    await asyncio.sleep(0.001)
     far.send(to, "b")
+    async with asyncio.timeout(3):
+        while far.most_flying < 2:
+            await asyncio.sleep(0.002)
+    far.gate.set()
     await far.until(2)
-    assert sorted(far.batches) == [["a0"], ["b1"]]
+    assert far.batches == [["a0"], ["b1"]]
+
+
+async def test_many_do_not_wait_for_an_answer(far: Endpoint) -> None:
+    """When enough entities wait, their notification goes at once beside the one on its way."""
+    far.queue.close()
+    far = Endpoint(replace(POLICY, gather=60.0))
+    to = subscription()
+    far.gate = asyncio.Event()
+    far.send(to, "a")
+    await asyncio.sleep(0.001)
+    for number in range(16):
+        far.send(to, f"e{number}-")
+    async with asyncio.timeout(3):
+        while far.most_flying < 2:
+            await asyncio.sleep(0.002)
+    far.gate.set()
+    await far.until(17)
+    far.queue.close()
+    await far.queue.ended()
 
 
 async def test_a_failed_notification_is_tried_again_as_it_was(far: Endpoint) -> None:
