@@ -14,6 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from tsunagu.adapters.inbound.mqtt import MqttDoor
 from tsunagu.adapters.sink import SinkUnavailable
+from tsunagu.up.mqtt import find_mosquitto
 from tsunagu.up.ports import free_port
 
 if TYPE_CHECKING:
@@ -258,3 +259,63 @@ async def test_a_door_that_is_not_connected_says_so(empty_site: Site, key: str) 
     one = MqttDoor(empty_site.pipeline, url=f"mqtt://127.0.0.1:{free_port()}", client_id=f"off-{key}")
     with pytest.raises(SinkUnavailable):
         await one.publish("/x", b"", qos=1, retain=False)
+
+
+@pytest.mark.parametrize("qos", [0, 2])
+async def test_a_command_of_any_qos_reaches_a_device(door: MqttDoor, mqtt_url: str, key: str, qos: int) -> None:
+    """Commands go out at the QoS that the device's provisioning asks for."""
+    device = await asyncio.to_thread(Publisher, mqtt_url)
+    heard: list[tuple[bytes, int]] = []
+    device.client.on_message = lambda _client, _userdata, packet: heard.append((packet.payload, packet.qos))
+    device.client.subscribe(f"/{key}/g1/cmd", 2)
+    await asyncio.sleep(0.2)
+    for number in range(3):
+        await door.publish(f"/{key}/g1/cmd", b"%d" % number, qos=qos, retain=False)
+    await until(lambda: len(heard) == 3)
+    assert heard == [(b"0", qos), (b"1", qos), (b"2", qos)]
+    await asyncio.to_thread(device.close)
+
+
+async def test_a_payload_that_is_too_long_is_set_aside_by_its_size(
+    place: Site, publisher: Publisher, mqtt_url: str, key: str
+) -> None:
+    """A payload above the limit is told in the quarantine, is acknowledged, and stops nobody behind it."""
+    one = MqttDoor(place.pipeline, url=mqtt_url, client_id=f"long-{key}", max_body=1000)
+    await one.start()
+    try:
+        await until(lambda: one.connected)
+        await publisher.publish(f"/json/{key}/g1/attrs", b"x" * 200_000)
+        await publisher.publish(f"/json/{key}/g1/attrs", {"n": 1})
+        await until(lambda: bool(place.sink.updates))
+        assert [(e["reason"]["name"], e["size"]) for e in place.quarantined] == [("PAYLOAD_TOO_LARGE", 200_000)]
+    finally:
+        await one.stop()
+
+
+async def test_the_door_comes_back_when_the_mqtt_broker_does(place: Site, key: str) -> None:
+    """After the broker went away and came back the door is connected again, and takes what is published then."""
+    port = free_port()
+    first = await asyncio.create_subprocess_exec(
+        "/usr/sbin/mosquitto", "-p", str(port), stderr=asyncio.subprocess.DEVNULL
+    )
+    one = MqttDoor(place.pipeline, url=f"mqtt://127.0.0.1:{port}", client_id=f"back-{key}", longest_wait=0.3)
+    await one.start()
+    second = None
+    try:
+        await until(lambda: one.connected)
+        first.kill()
+        await first.wait()
+        await until(lambda: not one.connected)
+        with pytest.raises(SinkUnavailable):
+            await one.publish("/x", b"", qos=1, retain=False)
+        second = await asyncio.create_subprocess_exec(*words, stderr=asyncio.subprocess.DEVNULL)
+        await until(lambda: one.connected)
+        device = await asyncio.to_thread(Publisher, f"mqtt://127.0.0.1:{port}")
+        await device.publish(f"/json/{key}/g1/attrs", {"n": 1})
+        await until(lambda: bool(place.sink.updates))
+        await asyncio.to_thread(device.close)
+    finally:
+        await one.stop()
+        if second is not None:
+            second.kill()
+            await second.wait()

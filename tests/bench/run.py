@@ -23,14 +23,14 @@ from typing import Any
 
 import httpx
 
-from tests.bench import ceilings, store
+from tests.bench import ceilings, devices, store
 from tests.bench.processes import cpu, memory
 from tests.bench.stations import station
 from tests.drills.harness import Running, running
 from tsunagu.up.ports import free_port
 
 HERE = Path(__file__).parent
-OPERATIONS = ("get", "query", "querysel", "geo", "patch", "batch", "notif", "create", "mix")
+OPERATIONS = ("get", "query", "querysel", "geo", "patch", "batch", "notif", "create", "mix", "mqtt")
 
 
 @dataclass
@@ -150,6 +150,11 @@ async def main(options: argparse.Namespace) -> None:
             )
             results["ceilings"] = {"uvicorn": uvicorn_rate, "finds": reads, "committer": commits}
             for operation in options.operations.split(","):
+                if operation == "mqtt":
+                    fleet = devices.Fleet(rate=options.mqtt_rate, seconds=options.mqtt_seconds)
+                    results[operation] = await devices.measure(up, uri, fleet)
+                    print(devices.line(fleet, results[operation]), flush=True)
+                    continue
                 for connections in load.connections:
                     found = await measure(up, operation, load, connections, sink_port)
                     results[f"{operation} {connections}"] = found
@@ -180,6 +185,8 @@ if __name__ == "__main__":
     parser.add_argument("--connections", default="1,16,64")
     parser.add_argument("--operations", default=",".join(OPERATIONS))
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--mqtt-rate", type=float, default=8000, help="messages a second of the op mqtt")
+    parser.add_argument("--mqtt-seconds", type=float, default=60)
     parser.add_argument("--index", action="store_true", help="declare an index on waterLevel first")
     parser.add_argument("--out", help="write all figures as JSON to this file")
     asyncio.run(main(parser.parse_args()))

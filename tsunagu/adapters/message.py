@@ -20,7 +20,8 @@ class Message:
     `origin` is the topic or the path, for people. `received` is epoch ms UTC. `redelivered` says that the transport
     may have handed this message over before; `retained` that the MQTT broker kept it from an earlier time.
     `tag` is the door's own (an MQTT packet id). `key` names a message that is kept elsewhere (in the quarantine) and
-    may be replayed again and again.
+    may be replayed again and again. `too_large` is the size in bytes of a payload that the door did not take; `body` is
+    empty then.
     """
 
     format: str
@@ -33,6 +34,7 @@ class Message:
     retained: bool = False
     tag: int = 0
     key: str = ""
+    too_large: int = 0
 
 
 @dataclass(slots=True)

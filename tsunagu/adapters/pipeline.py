@@ -17,7 +17,7 @@ import structlog
 from tsunagu.adapters import clock, metrics
 from tsunagu.adapters.counters import CountReducer, flow_id
 from tsunagu.adapters.devices.plan import settings_of
-from tsunagu.adapters.errors import AdapterFault, DeviceError, EntityRefused
+from tsunagu.adapters.errors import AdapterFault, DeviceError, EntityRefused, TooLarge
 from tsunagu.adapters.health import HealthMonitor
 from tsunagu.adapters.heartbeats import map_heartbeat
 from tsunagu.adapters.mapping import map_measure
@@ -158,6 +158,8 @@ class Pipeline:
         for one in work:
             row = FORMATS[one.message.format]
             try:
+                if one.message.too_large:
+                    raise TooLarge(f"the payload has {one.message.too_large} bytes, more than are taken")  # noqa: TRY301
                 if row.configured:
                     group = await self.registry.group(row.resources, one.message.named.get("apikey", ""))
                     one.tenant = group["service"]

@@ -47,7 +47,7 @@ def entry_of(tenant: str, message: Message, error: DeviceError) -> Entry:
         "contentType": message.content_type,
         "receivedAt": message.received,
         "reason": {"name": error.name, "message": str(error)},
-        "size": len(message.body),
+        "size": message.too_large or len(message.body),
     }
     if isinstance(error, DeviceNotFound) and error.device_id:
         entry["candidate"] = {"apikey": error.apikey, "deviceId": error.device_id}

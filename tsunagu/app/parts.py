@@ -151,6 +151,7 @@ class Parts:
             url=settings.mqtt_url.get_secret_value(),
             client_id=settings.mqtt_client_id or f"tsunagu-{settings.name}",
             share=f"tsunagu-{settings.name}" if settings.multi_process else None,
+            max_body=settings.max_body,
         )
         if self.pipeline.commands is not None:
             self.pipeline.commands.publisher = door

@@ -1,56 +1,60 @@
 """The MQTT door: subscribes to the topics of all formats and acknowledges a message after its commit, never before.
 
-paho-mqtt runs in a thread of its own and hands messages to the event loop, once per burst. QoS 1, a stable client id
-and a persistent session let the MQTT broker keep what we have not acknowledged; its Receive Maximum (MQTT 5) bounds
-what is under way. While the sink is unavailable the same messages are tried again, in order, for ever. MQTT 5 with
-3.1.1 as the fallback; reconnects for ever.
+QoS 1, a stable client id and a persistent session let the MQTT broker keep what we have not acknowledged; its Receive
+Maximum (MQTT 5) bounds what is under way, and while too much waits here nothing is read. While one batch is being
+committed the next one is prepared. While the sink is unavailable the same messages are tried again, in order, for
+ever. MQTT 5 with 3.1.1 as the fallback; reconnects for ever.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import deque
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import structlog
-from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from tsunagu.adapters import clock, metrics
+from tsunagu.adapters import metrics
+from tsunagu.adapters.inbound import packets
+from tsunagu.adapters.inbound.connection import KEEP_ALIVE, UNSUPPORTED_VERSION, Connection, Refused
+from tsunagu.adapters.inbound.packets import V5, V311, Publication
 from tsunagu.adapters.inbound.topics import TopicTree
 from tsunagu.adapters.message import Message
 from tsunagu.adapters.registry import FORMATS
 from tsunagu.adapters.sink import SinkUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from tsunagu.adapters.pipeline import Pipeline
+    from tsunagu.adapters.pipeline import Pipeline, Work
 
 T = TypeVar("T")
 
-FOREVER = 0xFFFFFFFF
 DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883, "tcp": 1883, "ssl": 8883}
+TLS = frozenset(("mqtts", "ssl"))
 FAILURES_BEFORE_311 = 2
 ANSWER_WITHIN = 4.0  # seconds from the open socket to the broker's first answer
+CONNECT_WITHIN = 10.0
+FIRST_WAIT = 0.2
 LONGEST_WAIT = 15.0
 PUBLISH_WITHIN = 5.0
+MAX_BODY = 1024 * 1024
+MAX_WAITING = 64 * 1024 * 1024  # bytes of payload that wait here before the door stops reading
+AT_ONCE = 100  # messages prepared in one go of the event loop
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
 class Arrival:
-    """A message as paho gave it, with the connection it came over: a packet id means nothing on another one."""
+    """A publication, the connection it came over (a packet id means nothing on another one), and when, epoch ms."""
 
-    connection: int
-    packet: MQTTMessage
+    connection: Connection
+    publication: Publication
     received: int
 
 
@@ -58,7 +62,8 @@ class MqttDoor:
     """One MQTT broker's door. `await start()`, `await stop()`; `connected` for health checks.
 
     `url` is mqtt://[user:password@]host[:port], mqtts:// for TLS. `share` names a shared subscription for several
-    workers, each with its own client id. `receive_maximum` bounds the messages under way, `batch` those of one commit.
+    workers, each with its own client id. `receive_maximum` bounds the messages under way, `batch` those of one commit,
+    `max_body` the bytes of a payload: a longer one goes to the quarantine without its bytes.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class MqttDoor:
         receive_maximum: int = 4000,
         batch: int = 1000,
         longest_wait: float = LONGEST_WAIT,
+        max_body: int = MAX_BODY,
     ) -> None:
         self.pipeline = pipeline
         self.url = urlsplit(url if "://" in url else f"mqtt://{url}")
@@ -81,227 +87,233 @@ class MqttDoor:
         self.receive_maximum = receive_maximum
         self.batch = batch
         self.longest_wait = longest_wait
+        self.max_body = max_body
         self.topics = TopicTree(FORMATS.values())
         self.connected = False
-        self.protocol = MQTTProtocolVersion.MQTTv5
+        self.protocol = V5
         self._inbox: deque[Arrival] = deque()
-        self._signalled = False
+        self._bytes = 0
         self._arrived = asyncio.Event()
-        self._connection = 0
+        self._connection: Connection | None = None
+        self._ever_connected = False
         self._failures = 0
-        self._client: Client | None = None
-        self._pump: asyncio.Task[None] | None = None
-        self._changing: asyncio.Task[None] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._answer: asyncio.TimerHandle | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
 
     async def start(self) -> None:
         """Connect in the background and take messages from then on."""
-        self._loop = asyncio.get_running_loop()
-        self._pump = asyncio.create_task(self._run(), name="mqtt-pump")
-        self._connect()
+        self._tasks = [
+            asyncio.create_task(self._run(), name="mqtt-pump"),
+            asyncio.create_task(self._keep_connected(), name="mqtt-connection"),
+        ]
 
     async def stop(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - how long a commit under way may still take
         """Finish what is being committed, leave the rest unacknowledged to the MQTT broker's session, disconnect."""
         self._stopping = True
         self._arrived.set()
-        if self._answer is not None:
-            self._answer.cancel()
-        if self._pump is not None:
-            await asyncio.wait({self._pump}, timeout=timeout)
-            self._pump.cancel()
-            await asyncio.gather(self._pump, return_exceptions=True)
-        if self._changing is not None:
-            await asyncio.gather(self._changing, return_exceptions=True)
-        if self._client is not None:
-            await asyncio.to_thread(_close, self._client)
-        self.connected = False
+        if self._tasks:
+            pump, connection = self._tasks
+            await asyncio.wait({pump}, timeout=timeout)
+            connection.cancel()
+            pump.cancel()
+            await asyncio.gather(pump, connection, return_exceptions=True)
+        self._lost()
 
     async def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> None:
         """Publish to a device; return once the MQTT broker has it. Raises SinkUnavailable."""
-        client = self._client
-        if client is None or not self.connected:
+        connection = self._connection
+        if connection is None or not self.connected:
             raise SinkUnavailable("not connected to the MQTT broker")
-        sent = client.publish(topic, payload, qos=qos, retain=retain)
         try:
-            await asyncio.to_thread(sent.wait_for_publish, PUBLISH_WITHIN)
-        except (ValueError, RuntimeError) as error:
+            async with asyncio.timeout(PUBLISH_WITHIN):
+                await connection.publish(topic, payload, qos=qos, retain=retain)
+        except TimeoutError:
+            raise SinkUnavailable("the MQTT broker did not take the message in time") from None
+        except OSError as error:
             raise SinkUnavailable(str(error)) from None
-        if not sent.is_published():
-            raise SinkUnavailable("the MQTT broker did not take the message in time")
 
-    # The network thread.
+    # The connection.
 
-    def _connect(self) -> None:
-        five = self.protocol == MQTTProtocolVersion.MQTTv5
-        client = Client(
-            CallbackAPIVersion.VERSION2,
+    async def _keep_connected(self) -> None:
+        """Connect, stay connected, connect again: for ever."""
+        wait = FIRST_WAIT
+        while not self._stopping:
+            try:
+                await self._connect()
+                wait = FIRST_WAIT
+                assert self._connection is not None
+                await self._connection.lost
+                log.warning("disconnected from the MQTT broker", host=self.url.hostname)
+            except Refused as refused:
+                log.warning("MQTT broker refused the connection", reason=str(refused), protocol=self.protocol)
+                if refused.code in UNSUPPORTED_VERSION:
+                    self._change_protocol()
+                    wait = FIRST_WAIT
+            except (OSError, TimeoutError, ssl.SSLError) as error:
+                log.warning(
+                    "the MQTT broker cannot be reached",
+                    host=self.url.hostname,
+                    port=self.url.port,
+                    reason=str(error) or type(error).__name__,
+                )
+            finally:
+                self._lost()
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, self.longest_wait)
+
+    async def _connect(self) -> None:
+        """Open the connection and subscribe. Raises Refused, OSError, TimeoutError."""
+        user = unquote(self.url.username) if self.url.username else None
+        password = unquote(self.url.password) if self.url.password else None
+        hello = packets.connect(
+            self.protocol,
             client_id=self.client_id,
-            clean_session=None if five else False,
-            protocol=self.protocol,
-            manual_ack=True,
+            user=user,
+            password=password,
+            keep_alive=KEEP_ALIVE,
+            receive_maximum=self.receive_maximum,
         )
-        if self.url.username:
-            client.username_pw_set(unquote(self.url.username), unquote(self.url.password or ""))
-        if self.url.scheme in ("mqtts", "ssl"):
-            client.tls_set()
-        client.reconnect_delay_set(1, round(self.longest_wait) or 1)
-        client.on_socket_open = self._on_socket_open
-        client.on_connect = self._on_connect
-        client.on_connect_fail = self._on_connect_fail
-        client.on_disconnect = self._on_disconnect
-        client.on_message = self._on_message
-        self._client = client
+        context = ssl.create_default_context() if self.url.scheme in TLS else None
         port = self.url.port or DEFAULT_PORTS[self.url.scheme]
-        if five:
-            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            properties.SessionExpiryInterval = FOREVER
-            properties.ReceiveMaximum = self.receive_maximum
-            client.connect_async(str(self.url.hostname), port, clean_start=False, properties=properties)
-        else:
-            client.connect_async(str(self.url.hostname), port)
-        client.loop_start()
-
-    def _on_connect_fail(self, _client: Client, _userdata: Any) -> None:
-        log.warning("the MQTT broker cannot be reached", host=self.url.hostname, port=self.url.port)
-
-    def _on_socket_open(self, client: Client, _userdata: Any, _socket: Any) -> None:
-        if self._connection == 0 and self._loop is not None and not self._stopping:
-            self._loop.call_soon_threadsafe(self._expect_answer, client)
-
-    def _on_connect(self, client: Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        if reason.is_failure:
-            log.warning("MQTT broker refused the connection", reason=str(reason))
-            if str(reason) == "Unsupported protocol version":
-                self._fall_back(client)
-            return
-        self._failures = 0
-        self._connection += 1
+        async with asyncio.timeout(CONNECT_WITHIN):
+            _, connection = await asyncio.get_running_loop().create_connection(
+                lambda: Connection(hello=hello, version=self.protocol, longest=self.max_body + 70_000, take=self._take),
+                str(self.url.hostname),
+                port,
+                ssl=context,
+            )
+        self._connection = connection
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN):
+                await connection.connected()
+        except (OSError, TimeoutError) as error:
+            self._misunderstood(silent=isinstance(error, TimeoutError))
+            raise
+        self._ever_connected, self._failures = True, 0
         prefix = f"$share/{self.share}/" if self.share else ""
-        if self.protocol == MQTTProtocolVersion.MQTTv5:
-            options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)
-            client.subscribe([(prefix + one, options) for one in self.topics.filters])
-        else:
-            client.subscribe([(prefix + one, 1) for one in self.topics.filters])
+        async with asyncio.timeout(CONNECT_WITHIN):
+            refused = await connection.subscribe([prefix + one for one in self.topics.filters])
+        if refused:
+            log.error("the MQTT broker refused subscriptions: their devices are not heard", filters=refused)
         self.connected = True
         metrics.CONNECTED.set(1)
-        log.info("connected to the MQTT broker", host=self.url.hostname, protocol=int(self.protocol))
+        log.info("connected to the MQTT broker", host=self.url.hostname, protocol=self.protocol)
 
-    def _on_disconnect(self, client: Client, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+    def _misunderstood(self, *, silent: bool) -> None:
+        """Go on with the other protocol version: a broker that knows only 3.1.1 says so, or hangs up, or is silent."""
+        self._failures += 1
+        if not self._ever_connected and (silent or self._failures >= FAILURES_BEFORE_311):
+            self._change_protocol()
+
+    def _change_protocol(self) -> None:
+        self.protocol = V311 if self.protocol == V5 else V5
+        self._failures = 0
+
+    def _lost(self) -> None:
+        """Forget the connection."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
         self.connected = False
         metrics.CONNECTED.set(0)
-        if self._stopping:
-            return
-        log.warning("disconnected from the MQTT broker", reason=str(reason))
-        if self._connection == 0:
-            self._failures += 1
-            if self._failures >= FAILURES_BEFORE_311:
-                self._fall_back(client)
 
-    def _fall_back(self, client: Client) -> None:
-        """Go on with the other protocol version: a broker that knows only 3.1.1 says so, or hangs up, or is silent."""
-        if self._loop is not None and not self._stopping:
-            self._loop.call_soon_threadsafe(self._change_protocol, client)
-
-    def _on_message(self, _client: Client, _userdata: Any, packet: MQTTMessage) -> None:
-        self._inbox.append(Arrival(self._connection, packet, clock.now()))
-        if not self._signalled and self._loop is not None:
-            self._signalled = True
-            self._loop.call_soon_threadsafe(self._wake)
-
-    # The event loop.
-
-    def _wake(self) -> None:
-        self._signalled = False
+    def _take(self, connection: Connection, publications: list[Publication], received: int) -> None:
+        """Put what came into the inbox; close the door while too much waits."""
+        self._inbox.extend([Arrival(connection, one, received) for one in publications])
+        self._bytes += sum([len(one.payload or b"") for one in publications])
+        if self._bytes > MAX_WAITING or len(self._inbox) > 2 * self.receive_maximum:
+            connection.hold(True)
         self._arrived.set()
 
-    def _expect_answer(self, client: Client) -> None:
-        assert self._loop is not None
-        self._answer = self._loop.call_later(ANSWER_WITHIN, self._give_up, client)
-
-    def _give_up(self, client: Client) -> None:
-        if client is self._client and self._connection == 0 and not self._stopping:
-            log.warning("the MQTT broker does not answer", protocol=int(self.protocol))
-            self._change_protocol(client)
-
-    def _change_protocol(self, client: Client) -> None:
-        """Change once for a client, however many signs it gives that it is not understood."""
-        if client is self._client and (self._changing is None or self._changing.done()):
-            self._changing = asyncio.create_task(self._reconnect_otherwise())
-
-    async def _reconnect_otherwise(self) -> None:
-        five = self.protocol == MQTTProtocolVersion.MQTTv5
-        self.protocol = MQTTProtocolVersion.MQTTv311 if five else MQTTProtocolVersion.MQTTv5
-        self._failures = 0
-        if self._client is not None:
-            await asyncio.to_thread(_close, self._client)
-        if not self._stopping:
-            self._connect()
+    # The way of the messages.
 
     async def _run(self) -> None:
+        """Prepare what arrives, and commit batch after batch: what gathers while one is being committed is the next."""
+        arrivals: list[Arrival] = []
+        work: list[Work] = []
+        committing: asyncio.Task[None] | None = None
         while not self._stopping:
-            await self._arrived.wait()
-            self._arrived.clear()
-            while self._inbox and not self._stopping:
-                arrivals = list(islice(self._inbox, self.batch))
-                for _ in arrivals:
-                    self._inbox.popleft()
-                await self._take(arrivals)
+            if self._inbox and len(arrivals) < self.batch:
+                part = self._next(min(AT_ONCE, self.batch - len(arrivals)))
+                messages = [message for one in part if (message := self._message(one)) is not None]
+                work += await self._persist(lambda messages=messages: self.pipeline.prepare(messages))  # type: ignore[misc]
+                arrivals += part
+                await asyncio.sleep(0)
+            elif committing is not None and not committing.done():
+                await self._either(committing)
+            elif not arrivals:
+                self._arrived.clear()
+                await self._arrived.wait()
+            if arrivals and (committing is None or committing.done()) and (not self._inbox or len(arrivals) >= AT_ONCE):
+                committing = asyncio.create_task(self._commit(arrivals, work), name="mqtt-commit")
+                arrivals, work = [], []
+        if committing is not None:
+            await committing
 
-    async def _take(self, arrivals: list[Arrival]) -> None:
+    async def _either(self, committing: asyncio.Task[None]) -> None:
+        """Wait until something arrives that may join the next batch, or the commit is done."""
+        self._arrived.clear()
+        arrived = asyncio.create_task(self._arrived.wait())
+        await asyncio.wait({arrived, committing}, return_when=asyncio.FIRST_COMPLETED)
+        arrived.cancel()
+
+    def _next(self, limit: int) -> list[Arrival]:
+        """Take arrivals out of the inbox, and open the door again if it was closed for them."""
+        part = list(islice(self._inbox, limit))
+        for _ in part:
+            self._inbox.popleft()
+        self._bytes -= sum([len(one.publication.payload or b"") for one in part])
+        if self._connection is not None and self._bytes < MAX_WAITING // 2 and len(self._inbox) < self.receive_maximum:
+            self._connection.hold(False)
+        return part
+
+    async def _commit(self, arrivals: Sequence[Arrival], work: Sequence[Work]) -> None:
         """Bring a batch to its commit, however long that takes, then acknowledge it."""
-        messages = []
-        for arrival in arrivals:
-            message = self._message(arrival)
-            if message is not None:
-                messages.append(message)
         metrics.WAITING.labels("mqtt").set(len(arrivals) + len(self._inbox))
-        work = await self._persist(lambda: self.pipeline.prepare(messages))
         await self._persist(lambda: self.pipeline.commit(work))
         self._acknowledge(arrivals)
         metrics.WAITING.labels("mqtt").set(len(self._inbox))
 
     def _message(self, arrival: Arrival) -> Message | None:
-        """Return the message in a packet; None for a topic that no format has."""
-        packet = arrival.packet
-        topic = packet.topic
-        found = self.topics.match(topic)
+        """Return the message in a publication; None for a topic that no format has."""
+        publication = arrival.publication
+        found = self.topics.match(publication.topic)
         if found is None:
             return None
         name, named = found
         return Message(
             name,
-            bytes(packet.payload),
+            publication.payload or b"",
             arrival.received,
             named,
-            topic,
-            redelivered=packet.dup,
-            retained=packet.retain,
-            tag=packet.mid if packet.qos else 0,
+            publication.topic,
+            redelivered=publication.duplicate,
+            retained=publication.retained,
+            tag=publication.packet_id,
+            too_large=publication.size if publication.payload is None else 0,
         )
 
     async def _persist(self, step: Callable[[], Awaitable[T]]) -> T:
-        """Try a step until the sink is there."""
+        """Try a step until it is done: what is not committed must not be lost, whatever the reason."""
         wait = 0.1
         while True:
             try:
                 return await step()
             except SinkUnavailable as unavailable:
                 log.warning("device messages wait for the broker", reason=str(unavailable), seconds=round(wait, 1))
+            except Exception:
+                log.exception("device messages wait: a fault of the broker", seconds=round(wait, 1))
             await asyncio.sleep(wait)
             wait = min(wait * 2, self.longest_wait)
 
-    def _acknowledge(self, arrivals: list[Arrival]) -> None:
+    def _acknowledge(self, arrivals: Sequence[Arrival]) -> None:
         """Acknowledge what came over the present connection; the rest is delivered again, and its receipts tell."""
-        client, connection = self._client, self._connection
-        if client is None:
-            return
-        for arrival in arrivals:
-            if arrival.connection == connection and arrival.packet.qos:
-                client.ack(arrival.packet.mid, arrival.packet.qos)
-
-
-def _close(client: Client) -> None:
-    client.disconnect()
-    client.loop_stop()
+        connection = self._connection
+        if connection is not None:
+            connection.acknowledge(
+                [
+                    one.publication.packet_id
+                    for one in arrivals
+                    if one.connection is connection and one.publication.packet_id
+                ]
+            )
