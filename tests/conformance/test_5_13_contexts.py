@@ -10,6 +10,7 @@ import pytest
 
 from tests.conformance.context_server import ContextServer, context_server
 from tests.conformance.requests import LD, assert_problem, link, prop
+from tsunagu.app import create_app
 from tsunagu.app.application import Application
 
 CORE = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.6.jsonld"
@@ -157,7 +158,7 @@ async def test_contexts_survive_a_restart_offline(broker: Application, client: h
     async with context_server() as remote:
         url = remote.host("/water.jsonld", WATER)
         assert (await use(client, url)).status_code == 201
-    second = Application(broker.settings)
+    second = create_app(broker.settings)
     await second.start()
     try:
         transport = httpx.ASGITransport(app=second)
@@ -196,7 +197,7 @@ async def test_a_context_deleted_in_one_process_is_forgotten_in_all(
 ) -> None:
     """Another process hears of the deletion within a second and fetches the @context anew."""
     url = remote.host("/water.jsonld", WATER)
-    second = Application(broker.settings)
+    second = create_app(broker.settings)
     await second.start()
     try:
         transport = httpx.ASGITransport(app=second)

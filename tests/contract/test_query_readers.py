@@ -62,10 +62,11 @@ def check(collection: Collection[dict[str, Any]], query: EntityQuery, expected: 
     wanted = sorted(expected.split())
     matches = compile_matcher(query)
     assert labels(filter(matches, table.DOCUMENTS)) == wanted
-    found = list(collection.find(to_filter(query)))
     remains = residual(query)
-    assert set(labels(found)) >= set(wanted), "the filter loses what matches"
-    assert labels(found if remains is None else filter(remains, found)) == wanted
+    for few_shapes in (False, True):
+        found = list(collection.find(to_filter(query, few_shapes=few_shapes)))
+        assert set(labels(found)) >= set(wanted), "the filter loses what matches"
+        assert labels(found if remains is None else filter(remains, found)) == wanted
 
 
 @pytest.mark.parametrize(("text", "expected"), Q_ROWS)

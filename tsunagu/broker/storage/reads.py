@@ -34,7 +34,7 @@ class Reader(Protocol):
     """Reads entities. Documents that it returns may be shared between callers: nobody may alter them."""
 
     async def get(self, tenant: str, entity_id: str, *, times: bool = True) -> Document | None:
-        """Return one document, None if there is none; without `times` it may lack the member "sys"."""
+        """Return one document, None if there is none; without `times` it may lack "sys", "created" and "modified"."""
 
     async def get_many(self, tenant: str, ids: Sequence[str]) -> list[Document]:
         """Return the documents that exist of these ids, in no particular order."""

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.filters import needs_ranking, residual, to_filter, to_sort
+from tsunagu.broker.storage.mongo.gathered import GatheredReads
 from tsunagu.broker.storage.mongo.indexes import ENTITIES
 from tsunagu.broker.storage.mongo.ordering import ranked_ids
 from tsunagu.broker.storage.mongo.pages import BY_ID, WITHOUT_TIMES, Pages, count_of, in_order, rows_of
+from tsunagu.broker.storage.mongo.shapes import Shapes
 from tsunagu.broker.storage.reads import Page, Usage
 
 if TYPE_CHECKING:
@@ -24,21 +26,8 @@ if TYPE_CHECKING:
     from tsunagu.broker.storage.mongo.attribute_indexes import AttributeIndexes
     from tsunagu.broker.storage.mongo.client import Databases
 
-GATHER_LIMIT = 64
-GATHERS_IN_FLIGHT = 2
-FURTHER_GATHER = 8
+SPARE_PART = 8  # of a page: so many more candidates are read with the first page
 STREAM_PAGE = 500
-
-
-class _Gather:
-    """The GETs by id of one tenant that wait for the next `find`, each id once whoever asks for it."""
-
-    __slots__ = ("in_flight", "times", "waiting")
-
-    def __init__(self) -> None:
-        self.waiting: dict[str, asyncio.Future[Document | None]] = {}
-        self.times = False
-        self.in_flight = 0
 
 
 class MongoReader:
@@ -48,57 +37,16 @@ class MongoReader:
         self._databases = databases
         self._indexes = indexes
         self._timeout = settings.store_timeout
-        self._gathers: dict[str, _Gather] = {}
+        self._gets = GatheredReads(self._find)
+        self._shapes = Shapes(databases)
         self.pages = Pages(databases, shared=settings.multi_process)
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def get(self, tenant: str, entity_id: str, *, times: bool = True) -> Document | None:
         """Return one document, None if there is none; see `storage.reads.Reader`."""
-        gather = self._gathers.get(tenant)
-        if gather is None:
-            gather = self._gathers[tenant] = _Gather()
-        gather.times = gather.times or times
-        future = gather.waiting.get(entity_id)
-        if future is None:
-            loop = asyncio.get_running_loop()
-            future = gather.waiting[entity_id] = loop.create_future()
-            if _may_start(gather):
-                loop.call_soon(self._pump, tenant, gather)
-        document = await asyncio.shield(future)
+        document = await self._gets.get(tenant, entity_id, times=times)
         if document is not None and "expires" in document and document["expires"] <= time.time_ns() // 1_000_000:
             return None
         return document
-
-    def _pump(self, tenant: str, gather: _Gather) -> None:
-        while _may_start(gather):
-            if len(gather.waiting) <= GATHER_LIMIT:
-                batch, gather.waiting = gather.waiting, {}
-            else:
-                batch = {key: gather.waiting.pop(key) for key in list(gather.waiting)[:GATHER_LIMIT]}
-            times = gather.times
-            gather.times = gather.times and bool(gather.waiting)
-            gather.in_flight += 1
-            task = asyncio.create_task(self._fetch(tenant, gather, batch, times=times), name=f"read {tenant}")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _fetch(
-        self, tenant: str, gather: _Gather, batch: dict[str, asyncio.Future[Document | None]], *, times: bool
-    ) -> None:
-        try:
-            found = {document["_id"]: document for document in await self._find(tenant, list(batch), times=times)}
-        except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
-            for future in batch.values():
-                if not future.done():
-                    future.set_exception(error)
-                    future.exception()
-        else:
-            for key, future in batch.items():
-                if not future.done():
-                    future.set_result(found.get(key))
-        finally:
-            gather.in_flight -= 1
-            self._pump(tenant, gather)
 
     async def _find(self, tenant: str, ids: list[str], *, times: bool) -> list[Document]:
         """Return the documents with these ids, in one command."""
@@ -173,11 +121,18 @@ class MongoReader:
     ) -> Page:
         """Answer a query whose filter lets too much through: what it finds is matched once more in memory.
 
-        Of the candidates only what the test looks at is read; the documents of the page follow.
+        The first page is tried with the first candidates. If it takes more of them, or all: of the candidates only what
+        the test looks at is read, and the documents of the page follow.
         """
         geo_only = query.geo is not None and residual(replace(query, geo=None)) is None
+        where = to_filter(query, few_shapes=await self._shapes.few(tenant, query))
+        order = to_sort(query.order) or BY_ID
+        if limit and not offset and not count:
+            documents = await self._first(tenant, where, order, matches, limit, times=times or not geo_only)
+            if documents is not None:
+                return Page(documents)
         fields = {f"attrs.{query.geo.attribute}": 1} if query.geo is not None and geo_only else {"attrs": 1, "sys": 1}
-        find = {"filter": to_filter(query), "sort": to_sort(query.order) or BY_ID, "projection": fields}
+        find = {"filter": where, "sort": order, "projection": fields}
         ids: list[str] = []
         total = 0
         async with aclosing(self._rows(tenant, find)) as rows:
@@ -191,6 +146,25 @@ class MongoReader:
                     break
         documents = await in_order(self._databases.of(tenant), ids, times=times)
         return Page(documents, total if count else None)
+
+    async def _first(
+        self,
+        tenant: str,
+        where: dict[str, Any],
+        order: dict[str, int],
+        matches: Callable[[Document], bool],
+        limit: int,
+        *,
+        times: bool,
+    ) -> list[Document] | None:
+        """Return the first documents that match, if they are among the first candidates, else None."""
+        tried = limit + limit // SPARE_PART + 1
+        command: dict[str, Any] = {"filter": where, "sort": order, "limit": tried}
+        if not times:
+            command["projection"] = WITHOUT_TIMES
+        rows = await rows_of(self._databases.of(tenant), command, tried)
+        documents = [row for row in rows if matches(row)][:limit]
+        return documents if len(documents) == limit or len(rows) < tried else None
 
     async def _rows(self, tenant: str, find: dict[str, Any]) -> AsyncGenerator[Document, None]:
         """Yield what a find command finds, in batches; ends its cursor when nobody wants more."""
@@ -226,7 +200,8 @@ class MongoReader:
         Also the filter itself, and whether what it finds is tested once more or ranked in memory.
         """
         members = await self._indexes.members(tenant) if self._indexes is not None else {}
-        where = to_filter(replace(query, now=None), members=members)
+        few_shapes = await self._shapes.few(tenant, query)
+        where = to_filter(replace(query, now=None), members=members, few_shapes=few_shapes)
         order = to_sort(query.order) or BY_ID
         find = {"find": ENTITIES, "filter": where, "sort": order, "limit": limit}
         with translated():
@@ -317,15 +292,7 @@ class MongoReader:
     async def close(self) -> None:
         """Wait for the reads that are under way."""
         await self.pages.close()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
-def _may_start(gather: _Gather) -> bool:
-    """Tell whether a find may start: at once when none is in flight; beside another only if enough reads wait."""
-    waiting = len(gather.waiting)
-    return bool(waiting) and (
-        not gather.in_flight or (gather.in_flight < GATHERS_IN_FLIGHT and waiting >= FURTHER_GATHER)
-    )
+        await self._gets.close()
 
 
 def _indexes_in(stage: dict[str, Any]) -> set[str]:

@@ -31,11 +31,14 @@ _NONE_KNOWN: Mapping[str, Collection[str]] = MappingProxyType({})
 _ORDER_MEMBERS = {"id": "_id", "created": "created", "modified": "modified"}
 
 
-def to_filter(query: EntityQuery, *, members: Mapping[str, Collection[str]] = _NONE_KNOWN) -> Condition:
+def to_filter(
+    query: EntityQuery, *, members: Mapping[str, Collection[str]] = _NONE_KNOWN, few_shapes: bool = False
+) -> Condition:
     """Return the MongoDB filter of a query without linked terms.
 
     `members`: for attributes (stored names) that are known to be stored with certain value members only, those, e.g.
     {"…waterLevel": {"value"}}: the filter then asks for no others, so that an index on one path serves the query.
+    `few_shapes`: see `geo_filters.geo_condition`.
     """
     parts = [
         _ids(query.ids),
@@ -45,7 +48,7 @@ def to_filter(query: EntityQuery, *, members: Mapping[str, Collection[str]] = _N
         {} if query.attrs is None else any_of({f"attrs.{name}": {"$exists": True}} for name in query.attrs),
         {} if query.scope is None else _scopes(query.scope),
         {} if query.q is None else q_condition(query.q, members),
-        {} if query.geo is None else geo_condition(query.geo),
+        {} if query.geo is None else geo_condition(query.geo, few_shapes=few_shapes),
         {} if query.now is None else {"expires": {"$not": {"$lte": query.now}}},
     ]
     return all_of(part for part in parts if part)

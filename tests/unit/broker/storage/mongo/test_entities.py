@@ -140,3 +140,47 @@ async def test_a_geoquery_pages_and_counts_what_is_really_near(store: Store, rea
     page = await reader.query("", near, limit=5, offset=50, count=True, times=False)
     assert page.count == 101
     assert all("sys" not in document for document in page.documents)
+
+
+@pytest.mark.parametrize("shapes", [3, 150])
+async def test_shapes_and_points_are_found_however_many_shapes_there_are(
+    store: Store, reader: MongoReader, shapes: int
+) -> None:
+    """Near a point stand points and polygons alike, those that reach into the distance and no others."""
+    place = CORE.attribute("location")
+
+    def at(number: int, geometry: dict[str, Any]) -> dict[str, Any]:
+        entity = gauge(number)
+        return {**entity, "attrs": {**entity["attrs"], place: {"type": "GeoProperty", "value": geometry}}}
+
+    def square(west: float) -> dict[str, Any]:
+        east = west + 0.5
+        return {"type": "Polygon", "coordinates": [[[west, 33], [east, 33], [east, 35], [west, 35], [west, 33]]]}
+
+    points = [at(number, {"type": "Point", "coordinates": [134 + number / 1000, 34]}) for number in range(40)]
+    large = [at(100 + number, square(133.8 if number % 2 else 138)) for number in range(shapes)]
+    await Batch(store.committer).create("", [*points, *large])
+    near = gauges(geo=parse_geo("near;maxDistance==930", "Point", "[134.0,34.0]", None, CORE))
+    wanted = [*range(11), *(100 + number for number in range(shapes) if number % 2)]
+    assert await numbers(reader, near, limit=200) == wanted
+    assert await numbers(reader, near, limit=5) == wanted[:5]
+
+
+async def test_a_page_is_full_where_most_candidates_do_not_match(store: Store, reader: MongoReader) -> None:
+    """What the first candidates lack is looked for among the rest, also without times."""
+    place = CORE.attribute("location")
+
+    def at(number: int) -> dict[str, Any]:
+        entity = gauge(number)
+        point = {"type": "Point", "coordinates": [134 + number / 1000, 34 + number / 1000]}
+        return {**entity, "attrs": {**entity["attrs"], place: {"type": "GeoProperty", "value": point}}}
+
+    await Batch(store.committer).create("", [at(number) for number in range(700)])
+    corner = [[[134.6, 34], [134.7, 34], [134.7, 34.7], [134.6, 34]]]
+    triangle = {"type": "Polygon", "coordinates": [[*corner[0][:3], [134, 34.7], [134.6, 34]]]}
+    query = gauges(geo=parse_geo("within", "Polygon", triangle["coordinates"], None, CORE))
+    whole = [number for number in range(700) if number > 300]
+    found = await numbers(reader, query, limit=400, times=False)
+    assert found
+    assert set(found) <= set(whole)
+    assert await numbers(reader, query, limit=7, times=False) == found[:7]

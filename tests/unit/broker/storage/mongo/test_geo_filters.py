@@ -8,7 +8,7 @@ import pytest
 
 from tests.contract.query_documents import CONTEXT, name
 from tsunagu.broker.query.geo import parse_geo
-from tsunagu.broker.storage.mongo.geo_filters import geo_condition
+from tsunagu.broker.storage.mongo.geo_filters import SHAPES, geo_condition
 
 
 def condition(georel: str, geometry: str, coordinates: Any) -> dict[str, Any]:
@@ -77,3 +77,28 @@ def test_other_properties() -> None:
     assert geo_condition(parse_geo("disjoint", "Point", [0, 0], "area", CONTEXT)) == {
         f"{path}.coordinates": {"$exists": True}
     }
+
+
+def test_near_a_point_among_points_is_a_circle() -> None:
+    """Where few locations are shapes, points near a point are asked for by a circle, and shapes by the box."""
+    geo = parse_geo("near;maxDistance==1000", "Point", [139.7, 35.6, 12], None, CONTEXT)
+    circle, shapes = geo_condition(geo, few_shapes=True)["$or"]
+    (center, radius) = circle["geo"]["$geoWithin"]["$centerSphere"]
+    assert center == [139.7, 35.6]
+    assert 1000 < radius * 6_371_008.8 < 1010
+    assert shapes == {**SHAPES, **geo_condition(geo)}
+
+
+@pytest.mark.parametrize(
+    ("georel", "geometry", "coordinates"),
+    [
+        ("near;maxDistance==1000", "LineString", [[139, 35], [139, 36]]),
+        ("near;maxDistance==7000000", "Point", [139, 35]),
+        ("within", "Polygon", [[[0, 0], [1, 0], [1, 1], [0, 0]]]),
+        ("near;minDistance==5", "Point", [0, 0]),
+    ],
+)
+def test_what_is_no_circle_stays_a_box(georel: str, geometry: str, coordinates: Any) -> None:
+    """Other relations, other references and distances of a sixth of the Earth take the same condition either way."""
+    geo = parse_geo(georel, geometry, coordinates, None, CONTEXT)
+    assert geo_condition(geo, few_shapes=True) == geo_condition(geo)
