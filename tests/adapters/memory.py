@@ -37,13 +37,18 @@ class Told:
 
 
 def matches(entry: dict[str, Any], where: dict[str, Any]) -> bool:
-    """Tell whether an entry matches, with dotted names, $in and $gt."""
+    """Tell whether an entry matches, with dotted names, $in, $exists and $gt."""
     for name, wanted in where.items():
         value: Any = entry
         for part in name.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
+            if isinstance(value, list):
+                value = value[int(part)] if part.isdigit() and int(part) < len(value) else None
+            else:
+                value = value.get(part) if isinstance(value, dict) else None
         if isinstance(wanted, dict):
             if "$in" in wanted and value not in wanted["$in"]:
+                return False
+            if "$exists" in wanted and (value is not None) != wanted["$exists"]:
                 return False
             if "$gt" in wanted and not (value is not None and value > wanted["$gt"]):
                 return False
@@ -82,6 +87,12 @@ class MemoryCatalogue:
     async def replace(self, tenant, kind, id, entry):
         self._kind(tenant, kind)[id] = entry
         self._tell(tenant, kind, id, "replaced")
+
+    async def change(self, tenant, kind, id, values):
+        if id not in self._kind(tenant, kind):
+            return False
+        self._kind(tenant, kind)[id] = {**self._kind(tenant, kind)[id], **values}
+        return True
 
     async def delete(self, tenant, kind, id):
         gone = self._kind(tenant, kind).pop(id, None) is not None

@@ -66,6 +66,9 @@ class Catalogue(Protocol):
     async def count(self, tenant: str, kind: str, where: Entry | None = None) -> int:
         """Return how many entries match."""
 
+    async def change(self, tenant: str, kind: str, id: str, values: Entry) -> bool:  # noqa: A002
+        """Set members of an entry, without announcing it; tell whether it was there."""
+
     def watch(self, kinds: frozenset[str], callback: Callable[[Any], None]) -> None:
         """Have `callback` called with an Announcement for every write of these kinds by any process."""
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tsunagu.adapters.devices.explicit import Explicit, Listed, evaluate
+from tsunagu.adapters.devices.links import linked
 from tsunagu.adapters.devices.plan import Active, Plan, entity_uri
 from tsunagu.adapters.errors import BadMeasure, DeviceError
 from tsunagu.adapters.jexl import Expression
@@ -26,8 +28,19 @@ VALUE_MEMBERS = ("value", "object", "languageMap", "vocab", "json", "valueList",
 
 def map_measure(plan: Plan, measure: Measure, stamp: Stamp) -> list[EntityUpdate]:
     """Return the updates that a measure makes; none if it holds nothing. Raises DeviceError naming the attribute."""
-    if plan.needs_context:
-        return _map_with_expressions(plan, measure, stamp)
+    updates = _map_with_expressions(plan, measure, stamp) if plan.needs_context else _map_values(plan, measure, stamp)
+    if not plan.stamped and not stamp.dated:
+        for update in updates:
+            for instance in update.attrs.values():
+                if instance["observedAt"] == stamp.text:
+                    del instance["observedAt"]
+    if plan.links and updates:
+        updates += linked(plan.links, updates[0].id, updates[0].attrs)
+    return updates
+
+
+def _map_values(plan: Plan, measure: Measure, stamp: Stamp) -> list[EntityUpdate]:
+    """Map a measure whose values go straight to their attributes."""
     attrs: dict[str, Any] = {}
     observed, stamped, actives, explicit = stamp.text, stamp.extra, plan.actives, plan.explicit
     for key, value in measure.values.items():
@@ -43,12 +56,10 @@ def map_measure(plan: Plan, measure: Measure, stamp: Stamp) -> list[EntityUpdate
                 attrs[plan.name_of(key)] = instance
             continue
         for active in declared:
-            if value != active.skip:
+            if value != active.skip and (isinstance(explicit, bool) or _takes(explicit, active)):
                 attrs[active.name] = _instance(active, value, stamp)
     _add_status(attrs, measure, stamp)
-    if isinstance(explicit, frozenset):
-        attrs = _keep_listed(attrs, explicit, plan)
-    return [EntityUpdate(plan.entity_id, plan.entity_type, attrs, _static(plan, measure))] if attrs else []
+    return [EntityUpdate(plan.entity_id, plan.entity_type, attrs, _static(plan, measure, explicit))] if attrs else []
 
 
 def _instance(active: Active, value: Any, stamp: Stamp) -> dict[str, Any]:
@@ -63,8 +74,16 @@ def _instance(active: Active, value: Any, stamp: Stamp) -> dict[str, Any]:
     return instance
 
 
-def _static(plan: Plan, measure: Measure) -> dict[str, Any]:
-    return plan.static if measure.static is None else {**measure.static, **plan.static}
+def _takes(explicit: Listed | Expression, active: Active) -> bool:
+    """Tell whether a list takes an attribute; what an expression takes is known when all values are."""
+    return isinstance(explicit, Expression) or explicit.takes(active.name, active.object_id)
+
+
+def _static(plan: Plan, measure: Measure, explicit: Explicit | Expression) -> dict[str, Any]:
+    static = plan.static
+    if isinstance(explicit, Listed) and explicit is not plan.explicit:
+        static = explicit.of(static)
+    return static if measure.static is None else {**measure.static, **static}
 
 
 def _bare(value: Any) -> Any:
@@ -79,11 +98,6 @@ def _add_status(attrs: dict[str, Any], measure: Measure, stamp: Stamp) -> None:
         attrs[STATUS] = {"type": "Property", "value": measure.status, "observedAt": stamp.text}
 
 
-def _keep_listed(attrs: dict[str, Any], listed: frozenset[str], plan: Plan) -> dict[str, Any]:
-    names = listed | {a.name for key in listed for a in plan.actives.get(key, ())} | {STATUS}
-    return {name: instance for name, instance in attrs.items() if name in names}
-
-
 def _map_with_expressions(plan: Plan, measure: Measure, stamp: Stamp) -> list[EntityUpdate]:
     """Map a measure whose plan has expressions, other entities or computed metadata."""
     values = {key: _bare(value) for key, value in measure.values.items() if value is not None}
@@ -91,6 +105,7 @@ def _map_with_expressions(plan: Plan, measure: Measure, stamp: Stamp) -> list[En
     own = _own_entity(plan, context)
     context["entity_name"] = own
     entities: dict[tuple[str, str], dict[str, Any]] = {(own, plan.entity_type): {}}
+    keys: dict[int, str] = {}
     for active in plan.ordered or tuple(a for group in plan.actives.values() for a in group):
         value = _value_of(active, values, context, measure.faulty)
         if value is None or value == active.skip:
@@ -103,17 +118,18 @@ def _map_with_expressions(plan: Plan, measure: Measure, stamp: Stamp) -> list[En
             if computed is not None:
                 instance[name] = convert(computed)
         entities.setdefault(entity, {})[active.name] = instance
-    explicit = plan.explicit
-    if isinstance(explicit, Expression):
-        explicit = _evaluate_explicit(explicit, context)
+        keys[id(instance)] = active.object_id
+    explicit = evaluate(plan.explicit, context) if isinstance(plan.explicit, Expression) else plan.explicit
+    if isinstance(explicit, Listed):
+        for attrs in entities.values():
+            for name in [name for name, one in attrs.items() if not explicit.takes(name, keys[id(one)])]:
+                del attrs[name]
     first = entities[own, plan.entity_type]
     if explicit is False:
         _add_undeclared(plan, measure.values, first, stamp)
     _add_status(first, measure, stamp)
-    if isinstance(explicit, frozenset):
-        entities[own, plan.entity_type] = _keep_listed(first, explicit, plan)
     return [
-        EntityUpdate(entity_id, kind, attrs, _static(plan, measure) if entity_id == own else {})
+        EntityUpdate(entity_id, kind, attrs, _static(plan, measure, explicit) if entity_id == own else {})
         for (entity_id, kind), attrs in entities.items()
         if attrs
     ]
@@ -143,13 +159,6 @@ def _entity_of(active: Active, own: str, own_type: str, context: dict[str, Any])
     if not isinstance(name, str) or not name:
         raise BadMeasure(f"{active.name}: its entity_name gives no text")
     return entity_uri(name, kind), kind
-
-
-def _evaluate_explicit(expression: Expression, context: dict[str, Any]) -> bool | frozenset[str]:
-    value = expression.evaluate(context)
-    if isinstance(value, list):
-        return frozenset(str(item.get("object_id") if isinstance(item, dict) else item) for item in value)
-    return bool(value)
 
 
 def _add_undeclared(plan: Plan, values: dict[str, Any], attrs: dict[str, Any], stamp: Stamp) -> None:

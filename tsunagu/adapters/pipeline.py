@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from tsunagu.adapters import clock, metrics
+from tsunagu.adapters.configuration import answer_configuration
 from tsunagu.adapters.counters import CountReducer, flow_id
 from tsunagu.adapters.devices.plan import settings_of
 from tsunagu.adapters.errors import AdapterFault, DeviceError, EntityRefused, TooLarge
@@ -138,20 +139,28 @@ class Pipeline:
                 source.written = True
                 if outcome.status == "refused" and source.error is None:
                     source.error = EntityRefused(outcome.reason)
-        await self._acknowledge_commands(work)
+        await self._follow_up(work)
         for name, number in TallyCounter(one.message.format for one in work).items():
             metrics.MESSAGES.labels(name).inc(number)
         await self._set_aside(work)
 
-    async def _acknowledge_commands(self, work: Sequence[Work]) -> None:
-        """Close the commands whose results are stored now."""
-        if self.commands is None:
-            return
+    async def _follow_up(self, work: Sequence[Work]) -> None:
+        """Close commands whose results are stored now, answer requests for values, keep last measures."""
         for one in work:
-            if one.error is None:
-                for item in one.items:
-                    if isinstance(item.reading, CommandResult) and item.plan is not None:
-                        await self.commands.acknowledge(item.plan, item.reading)
+            if one.error is not None:
+                continue
+            for item in one.items:
+                plan, reading = item.plan, item.reading
+                if plan is None:
+                    continue
+                if plan.keeps_last and isinstance(reading, Measure):
+                    await self.registry.keep_last(plan, reading, one.message.received)
+                if self.commands is None:
+                    continue
+                if isinstance(reading, CommandResult):
+                    await self.commands.acknowledge(plan, reading)
+                elif isinstance(reading, ConfigurationRequest):
+                    await answer_configuration(self.commands, plan, reading)
 
     async def _decode(self, work: Sequence[Work]) -> None:
         """Read every message by its format's codec."""

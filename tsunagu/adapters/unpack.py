@@ -11,12 +11,28 @@ from typing import TYPE_CHECKING
 from tsunagu.adapters.payload_types import entities_of, time_of, unwrap
 
 if TYPE_CHECKING:
-    from tsunagu.adapters.devices.plan import Plan
+    from tsunagu.adapters.devices.plan import Active, Plan
     from tsunagu.adapters.message import Measure
 
 
 def unpack_measure(plan: Plan, measure: Measure) -> list[Measure]:
-    """Return the measures in a measure. Raises DeviceError."""
+    """Return the measures in a measure, each with its time. Raises DeviceError."""
+    measures = _measures(plan, measure)
+    return measures if plan.time_source is None else [_timed(plan.time_source, plan, one) for one in measures]
+
+
+def _timed(source: Active, plan: Plan, measure: Measure) -> Measure:
+    """Return a measure with the time that its device's attribute TimeInstant gives, if it gives one."""
+    if source.expression is None:
+        time = measure.values.get(source.object_id)
+        values = {key: value for key, value in measure.values.items() if key != source.object_id}
+    else:
+        time = source.expression.evaluate({**(measure.context or {}), **measure.values, **plan.variables})
+        values = measure.values
+    return measure if time is None else replace(measure, values=values, time=time)
+
+
+def _measures(plan: Plan, measure: Measure) -> list[Measure]:
     if measure.raw and plan.unpack is not None:
         return [
             replace(

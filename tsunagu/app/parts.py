@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from tsunagu.adapters.catalogue import Faults
+from tsunagu.adapters.command_requests import CommandRequests
 from tsunagu.adapters.commands import Commands
 from tsunagu.adapters.devices.registry import CatalogueRegistry
 from tsunagu.adapters.inbound.http import DeviceDoor
@@ -20,6 +21,8 @@ from tsunagu.adapters.inbound.mqtt import MqttDoor
 from tsunagu.adapters.pipeline import Pipeline
 from tsunagu.adapters.pseudonyms import Pseudonyms
 from tsunagu.adapters.quarantine import CatalogueQuarantine
+from tsunagu.app.command_watch import CommandWatch
+from tsunagu.app.device_push import DevicePusher
 from tsunagu.app.sink import BrokerSink
 from tsunagu.broker.access.outgoing import OutgoingGuard
 from tsunagu.broker.api.services import Services
@@ -84,12 +87,19 @@ class Parts:
         self.records = MongoDeliveryRecords(self.databases)
         self.parked = MongoParkedDeliveries(self.databases)
         self.dispatcher = self._dispatcher()
-        self.committer.listener = Listeners(self.reader.pages, self.dispatcher)
         self.services = self._services()
         self.deliveries = Deliveries(
             self.services.subscriptions, self.records, self.parked, self.dispatcher, owner=self.writer
         )
+        self.sink = BrokerSink(Reports(self.committer), self.entities)
         self.devices = CatalogueRegistry(self.catalogue, FAULTS)
+        self.pusher = DevicePusher(self.guard)
+        self.commands = Commands(self.catalogue, FAULTS, self.sink)
+        self.commands.pusher = self.pusher
+        requests = CommandRequests(self.devices, self.commands)
+        self.devices.introduce = requests.introduce
+        self.command_watch = CommandWatch(requests, self.entities, self.catalogue.tenants)
+        self.committer.listener = Listeners(self.reader.pages, self.dispatcher, self.command_watch)
         self.pipeline = self._pipeline()
         self.door = DeviceDoor(self.pipeline, max_body=settings.max_body)
         self.mqtt = self._mqtt()
@@ -133,13 +143,12 @@ class Parts:
         )
 
     def _pipeline(self) -> Pipeline:
-        sink = BrokerSink(Reports(self.committer), self.entities)
         return Pipeline(
-            sink=sink,
+            sink=self.sink,
             registry=self.devices,
             quarantine=CatalogueQuarantine(self.catalogue, FAULTS),
             pseudonyms=Pseudonyms(self.catalogue, FAULTS),
-            commands=Commands(self.catalogue, FAULTS, sink),
+            commands=self.commands,
         )
 
     def _mqtt(self) -> MqttDoor | None:
@@ -153,8 +162,7 @@ class Parts:
             share=f"tsunagu-{settings.name}" if settings.multi_process else None,
             max_body=settings.max_body,
         )
-        if self.pipeline.commands is not None:
-            self.pipeline.commands.publisher = door
+        self.commands.publisher = door
         return door
 
     async def _ping_mqtt(self) -> None:
@@ -170,6 +178,7 @@ class Parts:
         await self.devices.load()
         await self.dispatcher.start()
         self._tasks.append(asyncio.create_task(self.reader.pages.run(), name="surveys"))
+        await self.command_watch.start()
         self._tasks.append(asyncio.create_task(self.sweeper.run(), name="sweeper"))
         self._tasks.append(asyncio.create_task(self.services.contexts.run(), name="contexts"))
         self._tasks.append(asyncio.create_task(self.pipeline.keep_sweeping(), name="tag sweeper"))
@@ -199,7 +208,9 @@ class Parts:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.command_watch.stop()
         await self.committer.close()
+        await self.pusher.close()
         await self.dispatcher.drain(DRAIN_SECONDS)
         await self.dispatcher.stop()
         await self.reader.close()

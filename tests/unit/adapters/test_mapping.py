@@ -50,10 +50,13 @@ def test_null_is_no_value() -> None:
         ("['level']", {"level"}),
         ("battery > 5 ? ['battery'] : []", {"battery"}),
         ([{"object_id": "l"}], {"level"}),
+        ("['battery', {object_id: 'l'}]", {"level", "battery"}),
+        (["l", "battery"], {"battery"}),
+        ("battery > 5", {"level", "battery"}),
     ],
 )
 def test_explicit_attributes_limit_what_is_stored(explicit: object, expected: set[str]) -> None:
-    """ExplicitAttrs is a flag, a list of names, or an expression that gives either."""
+    """ExplicitAttrs is a flag, a list of names or of the device's keys, or an expression that gives either."""
     attributes = [{"object_id": "l", "name": "level"}, {"name": "battery"}]
     found = mapped({"l": 1, "other": 2, "battery": 9}, attributes=attributes, explicitAttrs=explicit)
     assert set(found["urn:ngsi-ld:Gauge:d"]) == expected
@@ -101,3 +104,81 @@ def test_static_attributes_go_with_the_own_entity_alone() -> None:
         "urn:ngsi-ld:Gauge:d": ["site"],
         "urn:ngsi-ld:X:1": [],
     }
+
+
+def test_a_list_of_explicit_attributes_holds_for_static_ones_and_other_entities() -> None:
+    """What is not listed goes nowhere; of two attributes of one name the key tells which is meant."""
+    attributes = [
+        {"object_id": "v1", "name": "vol", "entity_name": "urn:ngsi-ld:X:1", "entity_type": "X"},
+        {"object_id": "v2", "name": "vol", "entity_name": "urn:ngsi-ld:X:2", "entity_type": "X"},
+        {"name": "level"},
+    ]
+    static = [{"name": "site", "value": "A"}, {"name": "height", "value": 2}]
+    device = {"device_id": "d", "attributes": attributes, "static_attributes": static}
+    for explicit in (["level", "site", {"object_id": "v2"}], "['level', 'site', {object_id: 'v2'}]"):
+        plan = compile_plan({**device, "explicitAttrs": explicit}, GROUP)
+        updates = map_measure(plan, Measure("k", "d", {"level": 1, "v1": 2, "v2": 3}), STAMP)
+        assert {update.id: (sorted(update.attrs), sorted(update.static)) for update in updates} == {
+            "urn:ngsi-ld:Gauge:d": (["level"], ["site"]),
+            "urn:ngsi-ld:X:2": (["vol"], []),
+        }
+
+
+def test_a_linked_entity_gets_its_share_with_a_way_back() -> None:
+    """The example of the reference: a building has the temperature of its thermometer, and says who provides it."""
+    device = {
+        "device_id": "thermometer1",
+        "entity_type": "Device",
+        "attributes": [{"object_id": "l", "name": "temperature", "type": "Float"}, {"name": "battery"}],
+        "static_attributes": [
+            {
+                "name": "controlledAsset",
+                "type": "Relationship",
+                "value": "urn:ngsi-ld:Building:001",
+                "link": {"attributes": ["temperature"], "name": "providedBy", "type": "Building"},
+            }
+        ],
+    }
+    own, building = map_measure(compile_plan(device, GROUP), Measure("k", "d", {"l": 27.6, "battery": 3}), STAMP)
+    assert (building.id, building.type, sorted(building.attrs)) == (
+        "urn:ngsi-ld:Building:001",
+        "Building",
+        ["temperature"],
+    )
+    assert building.attrs["temperature"]["providedBy"] == {
+        "type": "Relationship",
+        "object": "urn:ngsi-ld:Device:thermometer1",
+    }
+    assert "providedBy" not in own.attrs["temperature"]
+
+
+@pytest.mark.parametrize("member", [{"attributes": []}, {"type": 5}, {"name": "a b"}, {"more": 1}])
+def test_a_link_that_cannot_work_is_named(member: dict[str, Any]) -> None:
+    """When it is provisioned."""
+    link = {"attributes": ["temperature"], "name": "providedBy", "type": "Building", **member}
+    static = [{"name": "asset", "type": "Relationship", "value": "urn:x:1", "link": link}]
+    with pytest.raises(BadMeasure, match=r"static_attributes\[0\].link"):
+        compile_plan({"device_id": "d", "static_attributes": static}, GROUP)
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "dated", "expected"), [(None, False, 1), (True, False, 1), (False, False, 0), (False, True, 1)]
+)
+def test_without_timestamp_only_the_devices_own_time_counts(timestamp: bool | None, dated: bool, expected: int) -> None:
+    """The flag says whether an attribute gets a time that the device did not give."""
+    plan = compile_plan({"device_id": "d", "timestamp": timestamp}, GROUP)
+    (update,) = map_measure(plan, Measure("k", "d", {"level": 1}), Stamp(STAMP.observed, STAMP.text, dated=dated))
+    assert ("observedAt" in update.attrs["level"]) == bool(expected)
+
+
+def test_a_lazy_attribute_is_mapped_when_the_device_sends_it() -> None:
+    """Nobody asks a device for it; as the reference does, its key leads to its name."""
+    assert mapped({"l": 4}, lazy=[{"object_id": "l", "name": "luminance", "type": "Number"}]) == {
+        "urn:ngsi-ld:Gauge:d": {"luminance": 4}
+    }
+
+
+def test_the_groups_expression_names_the_entity_before_the_devices_name() -> None:
+    """As the reference documents: with entityNameExp the device's entity_name does not count."""
+    plan = compile_plan({"device_id": "d", "entity_name": "urn:x:own"}, {**GROUP, "entityNameExp": "id + '__' + sn"})
+    assert map_measure(plan, Measure("k", "d", {"sn": "A"}), STAMP)[0].id == "urn:ngsi-ld:Gauge:d__A"

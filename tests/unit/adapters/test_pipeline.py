@@ -150,3 +150,35 @@ async def test_tags_that_fell_silent_leave_by_the_sweep(place: Site) -> None:
     await place.pipeline.sweep(NOW + 100_000)
     await place.pipeline.sweep(NOW + 200_000)
     assert [update.attrs["presence"]["value"] for update in place.sink.updates] == ["enter", "leave"]
+
+
+async def test_an_attribute_may_fill_the_time(place: Site) -> None:
+    """A measure or an expression that is mapped to TimeInstant is the time of observation, and no attribute."""
+    for device, attribute, body in (
+        ("t1", {"object_id": "ts", "name": "TimeInstant", "type": "DateTime"}, {"a": 1, "ts": "2026-07-18T19:00:00Z"}),
+        (
+            "t2",
+            {"name": "TimeInstant", "expression": "day + 'T' + hour + ':00:00Z'"},
+            {"day": "2026-07-18", "hour": 19},
+        ),
+    ):
+        await place.store.create_devices("", "/", [{"device_id": device, "apikey": "k", "attributes": [attribute]}])
+        assert await take(place, message(body, device=device)) == [None]
+        update = place.sink.updates[-1]
+        assert {one["observedAt"] for one in update.attrs.values()} == {"2026-07-18T19:00:00Z"}
+        assert not {"ts", "TimeInstant"} & update.attrs.keys()
+
+
+async def test_the_last_measure_is_kept_where_it_is_asked_for(place: Site) -> None:
+    """Beside the device's provisioning, in the reference's form; an empty one takes it away."""
+    await place.store.create_devices("", "/", [{"device_id": "l", "apikey": "k", "storeLastMeasure": True}])
+    await take(place, message({"level": 33, "name": "x"}, device="l"))
+    device = await place.store.device("", "/", "l", None)
+    assert device["lastMeasure"] == {
+        "timestamp": "2026-07-18T19:10:41Z",
+        "measure": [
+            [{"name": "level", "type": "Number", "value": 33}, {"name": "name", "type": "string", "value": "x"}]
+        ],
+    }
+    await place.store.change_device("", "/", "l", None, changes={"lastMeasure": {}})
+    assert "lastMeasure" not in await place.store.device("", "/", "l", None)

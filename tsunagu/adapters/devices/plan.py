@@ -14,6 +14,8 @@ from urllib.parse import quote
 
 from tsunagu.adapters import clock
 from tsunagu.adapters.decoders import unpacker
+from tsunagu.adapters.devices.explicit import Explicit, Listed, compile_explicit
+from tsunagu.adapters.devices.links import Link, compile_links
 from tsunagu.adapters.errors import BadMeasure, DeviceError
 from tsunagu.adapters.health import HealthRule, rule_of
 from tsunagu.adapters.jexl import Expression, compile_expression
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 UNSAFE = re.compile(r"[\x00-\x20\"<>\\^`{|}%\x7f-\xa0]")
 SIMPLE_NAME = re.compile(r"[A-Za-z_$][\w$]*")
 PAYLOAD_TYPES = ("iotagent", "ngsiv2", "ngsild")
+TIME = "TimeInstant"
 RESERVED = {"id": "measure_id", "type": "measure_type"}
 
 
@@ -55,7 +58,11 @@ class Active:
 
 @dataclass(slots=True)
 class Plan:
-    """How messages of one device become entity updates."""
+    """How messages of one device become entity updates.
+
+    `time_source` is the attribute that fills TimeInstant; `stamped` False leaves out an observedAt that the device did
+    not give; `slash` starts the topics that are published to the device; `keeps_last` has its last measure kept.
+    """
 
     tenant: str
     service_path: str
@@ -66,7 +73,7 @@ class Plan:
     actives: dict[str, tuple[Active, ...]]
     ordered: tuple[Active, ...]
     static: dict[str, Any]
-    explicit: bool | frozenset[str] | Expression
+    explicit: Explicit | Expression
     variables: dict[str, Any]
     zone: tzinfo = UTC
     entity_name: Expression | None = None
@@ -74,6 +81,14 @@ class Plan:
     settings: dict[str, Any] = field(default_factory=dict)
     commands: tuple[dict[str, Any], ...] = ()
     transport: str = ""
+    endpoint: Expression | str | None = None
+    polling: bool = False
+    resource: str = ""
+    slash: str = "/"
+    links: tuple[Link, ...] = ()
+    time_source: Active | None = None
+    stamped: bool = True
+    keeps_last: bool = False
     names: dict[str, str] = field(default_factory=dict)
     validation: str = "warn"
     time_policy: TimePolicy | None = None
@@ -89,7 +104,7 @@ class Plan:
     @property
     def packed(self) -> bool:
         """Tell whether values are inside bytes or NGSI entities."""
-        return self.unpack is not None or self.payload_type != "iotagent"
+        return self.unpack is not None or self.payload_type != "iotagent" or self.time_source is not None
 
     def name_of(self, key: str) -> str:
         """Return the attribute name for a key that nobody declared. Raises BadMeasure if it cannot be one."""
@@ -144,8 +159,10 @@ def compile_plan(device: Mapping[str, Any], group: Mapping[str, Any]) -> Plan:
     entity_type = device.get("entity_type") or group.get("entity_type") or "Thing"
     static_list = merge_attributes(device.get("static_attributes"), group.get("static_attributes"))
     attributes = merge_attributes(device.get("attributes"), group.get("attributes"))
+    attributes += merge_attributes(device.get("lazy"), group.get("lazy"))
     variables = _variables(device, group, entity_type, static_list)
-    actives = tuple(compile_active(attribute, f"attributes[{i}]") for i, attribute in enumerate(attributes))
+    declared = tuple(compile_active(attribute, f"attributes[{i}]") for i, attribute in enumerate(attributes))
+    actives = tuple(active for active in declared if active.name != TIME)
     by_object: dict[str, tuple[Active, ...]] = {}
     for active in actives:
         by_object[active.object_id] = (*by_object.get(active.object_id, ()), active)
@@ -153,6 +170,8 @@ def compile_plan(device: Mapping[str, Any], group: Mapping[str, Any]) -> Plan:
     settings = {**settings_of(group.get("internal_attributes")), **settings_of(device.get("internal_attributes"))}
     name_expression = group.get("entityNameExp")
     zone_name = device.get("timezone") or group.get("timezone")
+    static = _static_instances(static_list)
+    explicit = compile_explicit(_either(device, group, "explicitAttrs", default=False))
     return Plan(
         tenant=str(device.get("service") or group.get("service") or ""),
         service_path=str(device.get("service_path") or group.get("subservice") or "/"),
@@ -162,11 +181,11 @@ def compile_plan(device: Mapping[str, Any], group: Mapping[str, Any]) -> Plan:
         entity_type=entity_type,
         actives=by_object,
         ordered=_in_dependency_order(actives) if complicated else (),
-        static=_static_instances(static_list),
-        explicit=_explicit(device, group),
+        static=explicit.of(static) if isinstance(explicit, Listed) else static,
+        explicit=explicit,
         variables=variables,
         zone=clock.zone(zone_name) if zone_name else UTC,
-        entity_name=compile_expression(name_expression) if name_expression and not device.get("entity_name") else None,
+        entity_name=compile_expression(name_expression) if name_expression else None,
         payload_type=_payload_type(device.get("payloadType") or group.get("payloadType") or "iotagent"),
         settings=settings,
         validation=mode_of(settings),
@@ -175,7 +194,33 @@ def compile_plan(device: Mapping[str, Any], group: Mapping[str, Any]) -> Plan:
         health=rule_of(settings),
         commands=tuple(merge_attributes(device.get("commands"), group.get("commands"))),
         transport=str(device.get("transport") or group.get("transport") or "").upper(),
+        endpoint=_endpoint(device.get("endpoint") or group.get("endpoint")),
+        polling=device.get("polling") is True,
+        resource=str(group.get("resource") or ""),
+        slash="" if _either(device, group, "avoidLeadingSlash", default=False) is True else "/",
+        links=compile_links(static_list),
+        time_source=next((active for active in declared if active.name == TIME), None),
+        stamped=_either(device, group, "timestamp", default=True) is not False,
+        keeps_last=_either(device, group, "storeLastMeasure", default=False) is True,
     )
+
+
+def _either(device: Mapping[str, Any], group: Mapping[str, Any], member: str, *, default: Any) -> Any:
+    """Return what the device says, else its group, else the default; an empty text says nothing."""
+    for entry in (device, group):
+        if entry.get(member) not in (None, ""):
+            return entry[member]
+    return default
+
+
+def _endpoint(given: str | None) -> Expression | str | None:
+    """Return where a device takes commands over HTTP: a URL as it is, else an expression that gives one."""
+    if not given or given.startswith(("http://", "https://")):
+        return given or None
+    try:
+        return compile_expression(given)
+    except DeviceError as error:
+        raise type(error)(f"endpoint: neither a URL nor an expression that gives one: {error}") from None
 
 
 def _variables(
@@ -194,12 +239,12 @@ def _variables(
 def _entity_id(
     device: Mapping[str, Any], group: Mapping[str, Any], entity_type: str, variables: Mapping[str, Any]
 ) -> str:
-    if device.get("entity_name"):
-        return entity_uri(device["entity_name"], entity_type)
     if group.get("entityNameExp"):
         value = compile_expression(group["entityNameExp"]).evaluate(variables)
         if isinstance(value, str) and value:
             return entity_uri(value, entity_type)
+    if device.get("entity_name"):
+        return entity_uri(device["entity_name"], entity_type)
     conjunction = group.get("defaultEntityNameConjunction") or ":"
     return f"urn:ngsi-ld:{entity_type}{conjunction}{escaped(device['device_id'])}"
 
@@ -208,17 +253,6 @@ def _payload_type(given: str) -> str:
     if given.lower() not in PAYLOAD_TYPES:
         raise BadMeasure(f"payloadType: {given!r} is none of {', '.join(PAYLOAD_TYPES)}")
     return given.lower()
-
-
-def _explicit(device: Mapping[str, Any], group: Mapping[str, Any]) -> bool | frozenset[str] | Expression:
-    given = device.get("explicitAttrs")
-    if given is None:
-        given = group.get("explicitAttrs", False)
-    if isinstance(given, list):
-        return frozenset(str(item.get("object_id") if isinstance(item, dict) else item) for item in given)
-    if isinstance(given, str):
-        return compile_expression(given) if given not in ("true", "false", "") else given == "true"
-    return bool(given)
 
 
 def compile_active(attribute: Mapping[str, Any], where: str) -> Active:
@@ -263,7 +297,7 @@ def _metadata(
     for name, given in metadata.items():
         value, kind = (given.get("value"), given.get("type")) if isinstance(given, dict) else (given, None)
         convert = converter(str(kind or "Property"))
-        if name == "TimeInstant":
+        if name == TIME:
             continue
         if isinstance(given, dict) and given.get("expression"):
             computed.append((name, convert, compile_expression(given["expression"])))

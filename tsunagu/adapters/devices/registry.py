@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
 from tsunagu.adapters import clock
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tsunagu.adapters.catalogue import Announcement
+    from tsunagu.adapters.message import Measure
 
 HARDWARE = re.compile(r"(?:[0-9A-Fa-f]{2}[:-]?){5}[0-9A-Fa-f]{2}(?:(?:[:-]?[0-9A-Fa-f]{2}){2})?")
 MAX_PLANS = 200_000
@@ -31,6 +33,7 @@ FORGET_UNKNOWN_AFTER = 2.0  # seconds
 AUTOPROVISION_LIMIT = 10_000
 
 Key = tuple[tuple[str, ...], str, str]
+Introduce = Callable[[Plan], Awaitable[None]]
 
 
 def canonical(device_id: str) -> str:
@@ -71,17 +74,29 @@ class DeviceRegistry(Protocol):
     async def tenants(self) -> frozenset[str]:
         """Return the tenants that have groups. Raises SinkUnavailable."""
 
+    async def keep_last(self, plan: Plan, measure: Measure, received: int) -> None:
+        """Keep a device's last measure beside its provisioning (`storeLastMeasure`). Raises SinkUnavailable."""
+
     async def group(self, resources: tuple[str, ...], apikey: str) -> Entry:
         """Return that group, also if another process has just provisioned it. Raises GroupNotFound, SinkUnavailable."""
 
 
+def _type_of(value: object) -> str:
+    """Return the type that the reference notes beside a measure."""
+    return "boolean" if isinstance(value, bool) else "Number" if isinstance(value, int | float) else "string"
+
+
 class CatalogueRegistry:
-    """The registry over the catalogue. `await load()` once before use."""
+    """The registry over the catalogue. `await load()` once before use.
+
+    `introduce` is called with the plan of each new device; app.py sets it.
+    """
 
     def __init__(self, catalogue: Catalogue, faults: Faults, *, autoprovision_limit: int = AUTOPROVISION_LIMIT) -> None:
         self.catalogue = catalogue
         self.faults = faults
         self.autoprovision_limit = autoprovision_limit
+        self.introduce: Introduce | None = None
         self._groups: dict[str, Entry] = {}
         self._loaded = False
         self._plans: dict[Key, Plan] = {}
@@ -161,6 +176,18 @@ class CatalogueRegistry:
         if not self._loaded:
             await self.reload()
         return frozenset(group["service"] for group in self._groups.values())
+
+    async def keep_last(self, plan: Plan, measure: Measure, received: int) -> None:
+        """Keep a device's last measure beside its provisioning, in the reference's form. Raises SinkUnavailable."""
+        values = [{"name": name, "type": _type_of(value), "value": value} for name, value in measure.values.items()]
+        last = {"lastMeasure": {"timestamp": clock.iso(received), "measure": [values]}}
+        try:
+            for key in (plan.apikey, ""):
+                entry = device_id_of(plan.service_path, key, plan.device_id)
+                if await self.catalogue.change(plan.tenant, DEVICES, entry, last):
+                    return
+        except self.faults.unavailable as error:
+            raise SinkUnavailable(str(error)) from None
 
     async def watched(self) -> AsyncIterator[Plan]:
         """Give the plans of all devices that have a health rule. Raises SinkUnavailable."""
@@ -262,9 +289,12 @@ class CatalogueRegistry:
             "entity_type": group["entity_type"],
             "autoprovisioned": True,
         }
+        device["entity"] = compile_plan(device, group).entity_id
         entry = device_id_of(path, apikey, device_id)
         try:
             await self.catalogue.insert(tenant, DEVICES, entry, device)
         except self.faults.already_exists:
             return await self.catalogue.get(tenant, DEVICES, entry) or device
+        if self.introduce is not None:
+            await self.introduce(compile_plan(device, group))
         return device

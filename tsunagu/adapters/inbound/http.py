@@ -17,7 +17,7 @@ import orjson
 import structlog
 
 from tsunagu.adapters import clock, metrics
-from tsunagu.adapters.commands import answer
+from tsunagu.adapters.command_payload import answer
 from tsunagu.adapters.errors import (
     BadPayload,
     Busy,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tsunagu.adapters.catalogue import Entry
     from tsunagu.adapters.devices.registry import CatalogueRegistry
-    from tsunagu.adapters.message import Message
+    from tsunagu.adapters.message import Measure, Message
 
 HIDDEN = ("tag", "address", "apikey")
 
@@ -51,6 +51,9 @@ class TrialRegistry:
     async def tenants(self) -> frozenset[str]:
         """Return the tenants of the registry. Raises SinkUnavailable."""
         return await self._registry.tenants()
+
+    async def keep_last(self, plan: Plan, measure: Measure, received: int) -> None:
+        """Keep nothing."""
 
     def watched(self) -> AsyncIterator[Plan]:
         """Give the plans of the registry."""

@@ -15,9 +15,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
 from tsunagu.adapters import clock
-from tsunagu.adapters.catalogue import GROUPS, QUARANTINE
+from tsunagu.adapters.catalogue import QUARANTINE
 from tsunagu.adapters.commands import DAY, command_of, shown
-from tsunagu.adapters.devices.plan import compile_plan
 from tsunagu.adapters.errors import DeviceError
 from tsunagu.adapters.inbound.topics import TopicTree
 from tsunagu.adapters.management import candidates, importer, quarantined
@@ -91,13 +90,9 @@ def management_router(store: ProvisioningStore, door: DeviceDoor) -> APIRouter:
 
 
 def _add_commands(router: APIRouter, store: ProvisioningStore, door: DeviceDoor) -> None:
-    async def plan_of(request: Request, device_id: str) -> tuple[Plan, str]:
+    async def plan_of(request: Request, device_id: str) -> Plan:
         apikey = request.query_params.get("apikey")
-        device = await store.stored(_tenant(request), _path(request), device_id, apikey)
-        where = {"apikey": device.get("apikey"), "service": device["service"], "subservice": device["service_path"]}
-        groups = await store.catalogue.find("", GROUPS, where, limit=1)
-        group = groups[0] if groups else {}
-        return compile_plan(device, group), str(group.get("resource", ""))
+        return await store.plan(_tenant(request), _path(request), device_id, apikey)
 
     @router.post("/{device_id}/commands", summary="Send a command to a device")
     async def send_command(request: Request, device_id: str) -> Response:
@@ -109,14 +104,15 @@ def _add_commands(router: APIRouter, store: ProvisioningStore, door: DeviceDoor)
             raise Problem(400, "expiresIn must be a number of seconds above 0")
         if door.pipeline.commands is None:
             raise Problem(503, "this process sends no commands")
-        plan, resource = await plan_of(request, device_id)
+        plan = await plan_of(request, device_id)
         command = command_of(plan, body["name"])
-        sent = await door.pipeline.commands.send(plan, command, body["value"], resource=resource, expires_in=expires)
+        sent = await door.pipeline.commands.send(plan, command, body["value"], expires_in=expires)
+        assert sent is not None
         return _json(shown(sent), 201)
 
     @router.get("/{device_id}/commands", summary="The commands of a device and their states")
     async def list_commands(request: Request, device_id: str) -> Response:
-        plan, _ = await plan_of(request, device_id)
+        plan = await plan_of(request, device_id)
         found = await door.pipeline.commands.of_device(plan) if door.pipeline.commands is not None else []
         return _json({"count": len(found), "commands": found})
 

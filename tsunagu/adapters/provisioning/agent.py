@@ -29,7 +29,7 @@ LEVELS = {
     "FATAL": "critical",
 }
 NAMES = {"debug": "DEBUG", "info": "INFO", "warning": "WARN", "error": "ERROR", "critical": "FATAL"}
-TEXT = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS, PLAIN = "application/openmetrics-text", "text/plain"
 
 
 class LogLevel(Protocol):
@@ -60,12 +60,18 @@ def agent_router(port: int, level: LogLevel, parts: Callable[[], Awaitable[dict[
     async def ready() -> Response:
         states = await parts()
         healthy = all(state == "ok" for state in states.values())
-        return _json({"status": "ready" if healthy else "unready", "parts": states}, 200 if healthy else 503)
+        return _json({}, 200 if healthy else 503)
 
-    @router.get("/metrics", summary="Counters by the names of FIWARE's IoT agents")
-    async def counters() -> Response:
-        lines = [f"# HELP {name}\n# TYPE {name} counter\n{name} {value}\n\n" for name, value in statistics().items()]
-        return Response("\n".join(lines), headers={"content-type": TEXT})
+    @router.get("/metrics", summary="Counters by the names of FIWARE's IoT agents", responses={406: {}})
+    async def counters(request: Request) -> Response:
+        kind = metrics_type(request.headers.get("accept"))
+        if kind is None:
+            return Response("Not Acceptable", 406)
+        lines = [
+            f"# HELP {name} global metric for {name}\n# TYPE {name} counter\n{name} {value}"
+            for name, value in statistics().items()
+        ]
+        return Response("\n".join((*lines, "# EOF")), headers={"content-type": kind})
 
     @router.get("/admin/log", summary="Log level")
     async def log_level() -> Response:
@@ -84,12 +90,33 @@ def agent_router(port: int, level: LogLevel, parts: Callable[[], Awaitable[dict[
     return router
 
 
+def metrics_type(accept: str | None) -> str | None:
+    """Return the content type for an Accept header: OpenMetrics before plain text; None if neither is accepted."""
+    best: tuple[float, int, str] | None = None
+    for part in (accept or OPENMETRICS).split(","):
+        kind, *rest = (text.strip() for text in part.split(";"))
+        given = dict(text.split("=", 1) for text in rest if "=" in text)
+        rank, name, versions = (1, OPENMETRICS, ("1.0.0", "0.0.1")) if kind == OPENMETRICS else (0, PLAIN, ("0.0.4",))
+        if (rank == 0 and kind not in (PLAIN, "text/*", "*/*")) or given.get("charset", "utf-8") != "utf-8":
+            continue
+        version = given.get("version", versions[0])
+        try:
+            weight = float(given.get("q", 1))
+        except ValueError:
+            continue
+        if version in versions and (best is None or (weight, rank) > best[:2]):
+            best = (weight, rank, f"{name};version={version};charset=utf-8")
+    return best[2] if best else None
+
+
 def statistics() -> dict[str, int]:
-    """Return the counters of this process by the names that the reference gives them."""
+    """Return the counters of this process by the names that the reference gives them; its alarms do not exist here."""
     return {
         "deviceCreationRequests": _sum(metrics.DEVICE_REQUESTS, deed="create"),
         "deviceRemovalRequests": _sum(metrics.DEVICE_REQUESTS, deed="remove"),
         "measureRequests": _sum(metrics.MESSAGES),
+        "raiseAlarm": 0,
+        "releaseAlarm": 0,
         "updateEntityRequestsOk": _sum(metrics.UPDATES),
         "updateEntityRequestsError": _sum(metrics.SET_ASIDE),
     }

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
+from tsunagu.adapters.command_payload import check_command
 from tsunagu.adapters.devices.plan import compile_plan
 from tsunagu.adapters.errors import DeviceError
 from tsunagu.adapters.positions import check_settings
@@ -100,6 +101,7 @@ class Shared(BaseModel):
     storeLastMeasure: StrictBool | None = None  # noqa: N815 - FIWARE's name
     useCBflowControl: StrictBool | None = None  # noqa: N815 - FIWARE's name
     cmdMode: str | None = None  # noqa: N815 - FIWARE's name
+    avoidLeadingSlash: StrictBool | None = None  # noqa: N815 - FIWARE's name
     attributes: list[Attribute] | None = None
     lazy: list[Command] | None = None
     commands: list[Command] | None = None
@@ -202,5 +204,7 @@ def check_plan(device: dict[str, Any], group: dict[str, Any]) -> None:
         plan = compile_plan({"device_id": "device", **device}, group)
         TagRules.of(plan.settings)
         check_settings(plan.settings)
+        for i, command in enumerate(plan.commands):
+            check_command(command, f"commands[{i}].{command['name']}")
     except DeviceError as error:
         raise wrong_syntax(str(error)) from None

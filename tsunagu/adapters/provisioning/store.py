@@ -8,18 +8,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from tsunagu.adapters import clock, metrics
 from tsunagu.adapters.catalogue import DEVICES, GROUPS, Entry
 from tsunagu.adapters.devices.plan import compile_plan
 from tsunagu.adapters.devices.registry import CatalogueRegistry, canonical, device_id_of, group_id
 from tsunagu.adapters.provisioning import errors
 from tsunagu.adapters.provisioning.bodies import check_plan
+from tsunagu.adapters.sink import SinkUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tsunagu.adapters.devices.plan import Plan
+
+log = structlog.get_logger(__name__)
+
 ORDER = (("created", 1), ("place", 1))
-OURS = frozenset(("created", "place", "canonical", "autoprovisioned"))
+OURS = frozenset(("created", "place", "canonical", "autoprovisioned", "entity"))
 FIRST = ("device_id", "resource", "apikey", "service", "service_path", "subservice", "entity_name", "entity_type")
 DEFAULT_TYPE = "Thing"
 ALL_PATHS = "/*"
@@ -116,6 +123,21 @@ class ProvisioningStore:
                 raise errors.duplicate_device(entry["device_id"]) from None
             self.registry.device_changed(service, key)
             metrics.DEVICE_REQUESTS.labels("create").inc()
+            await self._introduce(service, path, entry)
+
+    async def _introduce(self, service: str, path: str, entry: Entry) -> None:
+        """Have a device's entity show its commands; while the broker is away, that waits for the next start."""
+        if self.registry.introduce is None:
+            return
+        try:
+            await self.registry.introduce(compile_plan(entry, await self._group_for(service, path, entry) or {}))
+        except SinkUnavailable as unavailable:
+            log.warning("a device's commands are not on its entity yet", reason=str(unavailable))
+
+    async def plan(self, service: str, path: str, device_id: str, apikey: str | None) -> Plan:
+        """Return the plan of a device. Raises ProvisioningError: not found; DeviceError if it cannot be compiled."""
+        device = await self._find(service, path, device_id, apikey)
+        return compile_plan(device, await self._group_for(service, path, device) or {})
 
     async def check_device(self, service: str, path: str, device: Entry) -> None:
         """Raise the ProvisioningError that creating the device would."""
@@ -131,8 +153,9 @@ class ProvisioningStore:
         entry["canonical"] = canonical(device["device_id"])
         entry["entity_type"] = device.get("entity_type") or group.get("entity_type") or DEFAULT_TYPE
         check_plan(entry, group)
+        entry["entity"] = compile_plan(entry, group).entity_id
         if not device.get("entity_name") and not group.get("entityNameExp"):
-            entry["entity_name"] = compile_plan(entry, group).entity_id
+            entry["entity_name"] = entry["entity"]
         return entry
 
     async def _group_for(self, service: str, path: str, device: Entry) -> Entry | None:
@@ -156,10 +179,6 @@ class ProvisioningStore:
         """Return one device. Raises ProvisioningError: not found."""
         return public(await self._find(service, path, device_id, apikey))
 
-    async def stored(self, service: str, path: str, device_id: str, apikey: str | None) -> Entry:
-        """Return one device as it is kept. Raises ProvisioningError: not found."""
-        return await self._find(service, path, device_id, apikey)
-
     async def change_device(
         self, service: str, path: str, device_id: str, apikey: str | None, *, changes: Entry
     ) -> None:
@@ -168,7 +187,11 @@ class ProvisioningStore:
             raise errors.bad_request("Can't change the ID of a preprovisioned device")
         old = await self._find(service, path, device_id, apikey)
         new = {**old, **changes}
-        check_plan(new, await self._group_for(service, path, new) or {})
+        if new.get("lastMeasure") == {}:
+            del new["lastMeasure"]
+        group = await self._group_for(service, path, new) or {}
+        check_plan(new, group)
+        new["entity"] = compile_plan(new, group).entity_id
         before = device_id_of(path, old.get("apikey") or "", old["device_id"])
         after = device_id_of(path, new.get("apikey") or "", new["device_id"])
         if after != before and await self.catalogue.get(service, DEVICES, after) is not None:
@@ -178,6 +201,7 @@ class ProvisioningStore:
             await self.catalogue.delete(service, DEVICES, before)
         self.registry.device_changed(service, before)
         self.registry.device_changed(service, after)
+        await self._introduce(service, path, new)
 
     async def delete_device(self, service: str, path: str, device_id: str, apikey: str | None) -> None:
         """Remove a device. Raises ProvisioningError: not found."""

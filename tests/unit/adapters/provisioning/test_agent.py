@@ -52,11 +52,11 @@ async def test_the_version_has_the_members_of_the_reference(api: httpx.AsyncClie
 
 
 async def test_readiness_follows_the_parts(api: httpx.AsyncClient, states: dict[str, str]) -> None:
-    """200 when all answer, 503 with the one that does not."""
+    """200 when all answer, 503 when one does not; the body is empty, as the reference's is."""
     assert (await api.get("/ready")).status_code == 200
     states["mongodb"] = "unavailable"
     answer = await api.get("/ready")
-    assert (answer.status_code, answer.json()["parts"]) == (503, {"mongodb": "unavailable"})
+    assert (answer.status_code, answer.json()) == (503, {})
 
 
 @pytest.mark.parametrize(
@@ -93,9 +93,31 @@ async def test_measures_are_counted_under_the_names_of_the_reference(api: httpx.
         "deviceCreationRequests": 1,
         "deviceRemovalRequests": 0,
         "measureRequests": 2,
+        "raiseAlarm": 0,
+        "releaseAlarm": 0,
         "updateEntityRequestsOk": 1,
         "updateEntityRequestsError": 1,
     }
     answer = await api.get("/metrics")
-    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert f"# TYPE measureRequests counter\nmeasureRequests {after['measureRequests']}\n" in answer.text
+    assert answer.text.endswith("\n# EOF")
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("*/*", "text/plain;version=0.0.4;charset=utf-8"),
+        ("application/openmetrics-text; version=0.0.1", "application/openmetrics-text;version=0.0.1;charset=utf-8"),
+        (
+            "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+            "application/openmetrics-text;version=1.0.0;charset=utf-8",
+        ),
+        ("application/openmetrics-text;q=0.1,text/plain", "text/plain;version=0.0.4;charset=utf-8"),
+        ("application/json", None),
+        ("text/plain;version=9", None),
+    ],
+)
+async def test_metrics_come_in_the_form_that_is_accepted(api: httpx.AsyncClient, accept: str, kind: str | None) -> None:
+    """OpenMetrics or the older text; 406 for anything else."""
+    answer = await api.get("/metrics", headers={"accept": accept})
+    assert (answer.status_code, answer.headers.get("content-type") if kind else None) == (200 if kind else 406, kind)
