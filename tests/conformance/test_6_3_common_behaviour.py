@@ -100,3 +100,53 @@ async def test_the_rest_of_the_broker_answers_beside_the_api(client: httpx.Async
     assert "tsunagu_http_requests_total" in (await client.get("http://broker/metrics")).text
     document = (await client.get("http://broker/openapi.json")).json()
     assert document["paths"]["/ngsi-ld/v1/entities/{entityId}"]["get"]["operationId"] == "retrieveEntity"
+
+
+async def test_if_none_match_spares_the_body_while_nothing_changed(client: httpx.AsyncClient) -> None:
+    """A GET by id with the current entity tag is 304 without a body; after a write it is 200 with a new tag."""
+    tag = (await client.get("/entities/urn:a:1")).headers["etag"]
+    for header in (tag, f'"other", W/{tag}', "*"):
+        same = await client.get("/entities/urn:a:1", headers={"If-None-Match": header})
+        assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
+        assert "content-length" not in same.headers
+    await client.patch("/entities/urn:a:1/attrs", json={"x": prop(2)})
+    changed = await client.get("/entities/urn:a:1?format=simplified", headers={"If-None-Match": tag})
+    assert (changed.status_code, changed.json()["x"]) == (200, 2)
+    assert changed.headers["etag"] != tag
+    gone = await client.get("/entities/urn:a:1?attrs=none", headers={"If-None-Match": "*"})
+    assert_problem(gone, 404, "ResourceNotFound")
+
+
+async def test_6_3_4_a_compressed_body_is_refused_at_once(client: httpx.AsyncClient) -> None:
+    """A body with a Content-Encoding is 415 without a body; Accept-Encoding says what would be right."""
+    headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+    response = await client.post("/entities", content=b"\x1f\x8b", headers=headers)
+    assert (response.status_code, response.content, response.headers["accept-encoding"]) == (415, b"", "identity")
+    plain = await client.post(
+        "/entities", json={"id": "urn:a:2", "type": "A"}, headers={"Content-Encoding": "identity"}
+    )
+    assert plain.status_code == 201
+
+
+async def test_links_and_locations_lead_back_through_a_proxy(client: httpx.AsyncClient) -> None:
+    """With X-Forwarded-* a client can follow Location, page links and the URL of an implicit @context."""
+    proxy = {"X-Forwarded-Host": "city.example", "X-Forwarded-Proto": "https", "X-Forwarded-Prefix": "/ld"}
+    context = [{"x": "urn:x"}]
+    body = {"id": "urn:a:2", "type": "A", "@context": context}
+    created = await client.post("/entities", json=body, headers={**proxy, **LD})
+    assert created.headers["location"] == "/ld/ngsi-ld/v1/entities/urn:a:2"
+    page = await client.get("/entities?type=A&limit=1", headers=proxy)
+    assert "</ld/ngsi-ld/v1/entities?limit=1&offset=1&type=A>" in page.headers["link"]
+    query = {"type": "Query", "entities": [{"type": "A"}], "@context": context}
+    answer = await client.post("/entityOperations/query", json=query, headers={**proxy, **LD})
+    assert answer.headers["link"].startswith("<https://city.example/ld/ngsi-ld/v1/jsonldContexts/")
+    known = (await client.get("/jsonldContexts?kind=ImplicitlyCreated", headers=proxy)).json()
+    assert known == [answer.headers["link"].partition(">")[0][1:]]
+
+
+async def test_6_3_5_one_context_named_twice_is_one_context(client: httpx.AsyncClient) -> None:
+    """A Link header that an intermediary repeated is accepted; two different @contexts are not (JSON-LD 1.1, 6.2)."""
+    twice = [("Link", link(OLD_CORE)["Link"])] * 2
+    assert (await client.get("/entities/urn:a:1", headers=twice)).status_code == 200
+    both = [("Link", link(OLD_CORE)["Link"]), ("Link", link(CORE)["Link"])]
+    assert_problem(await client.get("/entities/urn:a:1", headers=both), 400, "BadRequestData", "several")

@@ -25,6 +25,7 @@ from tsunagu.app.command_watch import CommandWatch
 from tsunagu.app.device_push import DevicePusher
 from tsunagu.app.sink import BrokerSink
 from tsunagu.broker.access.outgoing import OutgoingGuard
+from tsunagu.broker.api.origin import own_base
 from tsunagu.broker.api.services import Services
 from tsunagu.broker.changes import Listeners
 from tsunagu.broker.errors import AlreadyExists, Unavailable
@@ -128,7 +129,6 @@ class Parts:
             guard=self.guard.check,
         )
         subscriptions.follower = self.dispatcher
-        base_url = self.settings.public_url or f"http://{self.settings.host}:{self.settings.port}"
         return Services(
             settings=self.settings,
             entities=self.entities,
@@ -136,7 +136,7 @@ class Parts:
             discovery=Discovery(self.reader),
             subscriptions=subscriptions,
             resolver=self.resolver,
-            contexts=Contexts(self.catalogue, self.resolver, base_url=base_url),
+            contexts=Contexts(self.catalogue, self.resolver, base_url=own_base(self.settings)),
             entity_maps=EntityMaps(self.catalogue, self.entities),
             tenant_exists=self.databases.exists,
             pings={"mongodb": self.databases.ping, **({"mqtt": self._ping_mqtt} if self.settings.mqtt_url else {})},

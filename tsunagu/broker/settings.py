@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIX = "TSUNAGU_"
+LISTS = frozenset({"allow_private", "cors_origins"})
 PLAIN = {"MONGODB_URI": "mongodb_uri", "REDIS_URL": "redis_url", "MQTT_URL": "mqtt_url"}
 
 
@@ -59,6 +60,9 @@ class Settings(BaseModel):
     max_depth: int = Field(64, ge=4, description="nesting of a request body at most")
     default_limit: int = Field(20, ge=1, description="entities in a page when the client names no limit")
     max_limit: int = Field(1000, ge=1, description="entities in a page at most")
+    cors_origins: tuple[str, ...] = Field(
+        (), description="origins of web pages that may call this broker from a browser (CORS); * for all, none: no CORS"
+    )
     auto_tenants: bool = Field(True, description="a tenant comes into being with its first write")
 
     context_timeout: float = Field(5.0, gt=0, description="seconds to fetch a remote @context, whole")
@@ -94,9 +98,7 @@ class Settings(BaseModel):
             variable = PREFIX + field.upper()
             if variable in source:
                 text = source[variable]
-                values[field] = (
-                    [part.strip() for part in text.split(",") if part.strip()] if field == "allow_private" else text
-                )
+                values[field] = [part.strip() for part in text.split(",") if part.strip()] if field in LISTS else text
         values.update({key: value for key, value in overrides.items() if value is not None})
         try:
             return cls.model_validate(values)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from tsunagu.app import create_app
+from tsunagu.app.cors import with_cors
 from tsunagu.up.ports import BACKLOG, listening_socket
 from tsunagu.up.protocol import JoiningProtocol
 
@@ -33,7 +34,7 @@ def serve(settings: Settings, *, descriptors: Sequence[int] = ()) -> int:
             if port:
                 listeners.append(listening_socket(settings.host, port, option=option))
     config = uvicorn.Config(
-        create_app(settings),
+        with_cors(create_app(settings), settings.cors_origins),
         loop="uvloop",
         http=JoiningProtocol,
         ws="none",

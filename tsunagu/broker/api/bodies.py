@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from tsunagu.broker.api.problems import LengthRequired
+from tsunagu.broker.api.problems import LengthRequired, UnsupportedCoding
 from tsunagu.broker.errors import BadRequestData, InvalidRequest, PayloadTooLarge
 
 if TYPE_CHECKING:
@@ -32,6 +32,12 @@ def check_length(content_length: bytes | None, limit: int) -> None:
         raise InvalidRequest("Content-Length is not a number; it is the length of the body in bytes")
     if int(content_length) > limit:
         raise PayloadTooLarge(f"the body has {int(content_length)} bytes; at most {limit} are accepted")
+
+
+def check_coding(content_encoding: bytes | None) -> None:
+    """Raise UnsupportedCoding for a compressed body."""
+    if content_encoding is not None and content_encoding.strip().lower() not in {b"", b"identity"}:
+        raise UnsupportedCoding
 
 
 async def read_body(receive: Receive, limit: int) -> bytes:

@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
-from tsunagu.broker.api.bodies import check_length
+from tsunagu.broker.api.bodies import check_coding, check_length
 from tsunagu.broker.api.call import Answer, Call, header_table
 from tsunagu.broker.api.negotiation import is_linked_data, negotiate
 from tsunagu.broker.api.params import read_query
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 ROOT = "/ngsi-ld/v1"
 ROOT_BYTES = b"/ngsi-ld/v1/"
 WITH_BODY = frozenset({"POST", "PATCH", "PUT"})
+WITHOUT_LENGTH = frozenset({204, 304})  # 6.3.6; RFC 9110, 8.6
 
 
 class Node:
@@ -124,6 +125,7 @@ class Api:
             if route.method in WITH_BODY:
                 check_length(headers.get(b"content-length"), self.services.settings.max_body)
                 is_linked_data(headers.get(b"content-type"), route.method)
+                check_coding(headers.get(b"content-encoding"))
             tenant = headers.get(b"ngsild-tenant") or headers.get(b"fiware-service") or b""
             call = Call(
                 route,
@@ -146,6 +148,7 @@ class Api:
             answer = fault_answer(operation, error)
         if tenant:
             answer.headers.append((b"ngsild-tenant", tenant))
+        self.services.origin.amend(answer, headers)
         await respond(answer, send, head=scope["method"] == "HEAD")
         self._traffic.record(operation, answer.status, perf_counter() - started)
 
@@ -192,7 +195,7 @@ async def respond(answer: Answer, send: Send, *, head: bool) -> None:
     """Send an answer; only its headers for a HEAD request."""
     body = answer.body or b""
     headers = answer.headers
-    if answer.status != 204:  # noqa: PLR2004 - 6.3.6: no Content-Length with 204
+    if answer.status not in WITHOUT_LENGTH:
         headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if head else body})

@@ -38,7 +38,7 @@ def context_link(header: bytes) -> str | None:
         relation = RELATION.search(link[2])
         if relation is not None and CONTEXT_RELATION in (relation[1] or relation[2]).split():
             targets.append(link[1].strip())
-    if len(targets) > 1:
+    if len(set(targets)) > 1:
         raise BadRequestData("Link header: it names several @contexts; name one, which may itself be a list")
     return targets[0] if targets else None
 

@@ -1,4 +1,4 @@
-"""ETag and If-Match: an entity's version for optimistic locking (extension of ours)."""
+"""ETag, If-Match and If-None-Match: an entity's version, for optimistic locking and for polling (extension of ours)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tsunagu.broker.api.call import Call, Header
 
 TAG = re.compile(rb'\s*(?:W/)?"(\d{1,18})"\s*')
+ANY_TAG = re.compile(rb'(?:W/)?"([^"]*)"')
 
 
 def etag(version: int) -> Header:
@@ -32,3 +33,11 @@ def required_version(call: Call) -> int | None:
     if re.fullmatch(rb'\s*(?:W/)?"[^"]*"\s*', header):
         raise PreconditionFailed("If-Match: the entity has another version; read it again")
     raise InvalidRequest('If-Match: give one entity tag as ETag returned it, such as "7", or *')
+
+
+def unchanged(call: Call, version: int) -> bool:
+    """Return whether If-None-Match names this version: the client has it, the answer is 304 (RFC 9110, 13.1.2)."""
+    header = call.headers.get(b"if-none-match")
+    if header is None:
+        return False
+    return header.strip() == b"*" or any(match[1] == b"%d" % version for match in ANY_TAG.finditer(header))

@@ -59,10 +59,15 @@ class UnsupportedMediaType(Bare):
     status = 415
 
 
+class UnsupportedCoding(UnsupportedMediaType):
+    """The body is compressed; the answer's Accept-Encoding says that it must not be (RFC 9110, 12.5.3)."""
+
+
 def problem_answer(error: NgsiError) -> Answer:
     """Return the answer for an error: its problem document as application/json, with the headers that belong to it."""
     if isinstance(error, Bare):
-        return Answer(error.status)
+        coding = isinstance(error, UnsupportedCoding)
+        return Answer(error.status, None, [(b"accept-encoding", b"identity")] if coding else [])
     answer = Answer(error.status, orjson.dumps(error.problem()), [JSON_TYPE])
     if isinstance(error, MethodNotAllowed):
         answer.headers.append((b"allow", error.allowed.encode()))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from time import time
 from typing import TYPE_CHECKING
 
+from tsunagu.broker.api.origin import Origin
 from tsunagu.broker.api.sharing import SharedReadings
 from tsunagu.broker.api.traffic import Traffic
 
@@ -46,3 +47,8 @@ class Services:
     traffic: Traffic = field(default_factory=Traffic)
     shared: SharedReadings = field(default_factory=SharedReadings)
     started: float = field(default_factory=time)
+    origin: Origin = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Work out the address that the settings give."""
+        object.__setattr__(self, "origin", Origin(self.settings))

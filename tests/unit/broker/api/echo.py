@@ -11,6 +11,7 @@ import orjson
 from tsunagu.broker.api.call import Answer, Call
 from tsunagu.broker.api.dispatch import Api
 from tsunagu.broker.api.negotiation import DOCUMENTS, ENTITIES
+from tsunagu.broker.api.origin import Origin
 from tsunagu.broker.api.problems import JSON_TYPE
 from tsunagu.broker.api.requests import json_of, object_of
 from tsunagu.broker.api.route import Route
@@ -80,8 +81,10 @@ async def known_tenant(name: str) -> bool:
 
 
 def echo_client(**settings: Any) -> httpx.AsyncClient:
+    chosen = Settings(**settings)  # type: ignore[call-arg]
     services: Any = SimpleNamespace(
-        settings=Settings(**settings),  # type: ignore[call-arg]
+        settings=chosen,
+        origin=Origin(chosen),
         traffic=Traffic(),
         resolver=Resolver(),
         contexts=SimpleNamespace(hit=lambda _: None),

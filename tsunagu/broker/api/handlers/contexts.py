@@ -27,14 +27,16 @@ async def add_context(call: Call, services: Services) -> Answer:
 
 async def list_contexts(call: Call, services: Services) -> Answer:
     """Return the URLs of the stored @contexts, or what is known of them (5.13.3)."""
-    known = await services.contexts.list(call.tenant, kind=call.params.get("kind"))
+    found = await services.contexts.list(call.tenant, kind=call.params.get("kind"))
+    known = [seen(call, services, one) for one in found]
     return as_media(call, known if call.params.get("details") else [one["URL"] for one in known])
 
 
 async def serve_context(call: Call, services: Services) -> Answer:
     """Return an @context, or what is known of it (5.13.4)."""
-    read = services.contexts.details if call.params.get("details") else services.contexts.serve
-    return as_media(call, await read(call.tenant, call.path[0]))
+    if call.params.get("details"):
+        return as_media(call, seen(call, services, await services.contexts.details(call.tenant, call.path[0])))
+    return as_media(call, await services.contexts.serve(call.tenant, call.path[0]))
 
 
 async def delete_context(call: Call, services: Services) -> Answer:
@@ -42,6 +44,11 @@ async def delete_context(call: Call, services: Services) -> Answer:
     deed = services.contexts.reload if call.params.get("reload") else services.contexts.delete
     await deed(call.tenant, call.path[0])
     return no_content()
+
+
+def seen(call: Call, services: Services, known: dict[str, Any]) -> dict[str, Any]:
+    """Return what is known of an @context with its URL as the client sees it."""
+    return {**known, "URL": services.origin.seen(known["URL"], call.headers)}
 
 
 def as_media(call: Call, document: Any) -> Answer:

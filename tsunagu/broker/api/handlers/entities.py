@@ -48,7 +48,7 @@ async def retrieve_entity(call: Call, services: Services) -> Answer:
     return Answer(200, body, [JSON_TYPE, (b"link", context_link_header(context.url)), etag(document["v"]), VARY])
 
 
-SPECIAL_HEADERS = frozenset({b"prefer", b"ngsild-entitymap"})
+SPECIAL_HEADERS = frozenset({b"prefer", b"ngsild-entitymap", b"if-none-match"})
 
 
 async def delete_entity(call: Call, services: Services) -> Answer:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tsunagu.broker.api.answers import add_page, document_answer, path_of
-from tsunagu.broker.api.call import GEO_JSON
+from tsunagu.broker.api.answers import VARY, add_page, document_answer, path_of
+from tsunagu.broker.api.call import GEO_JSON, Answer
 from tsunagu.broker.api.criteria import Join, join_of, matches_type, now_ms, query_of
 from tsunagu.broker.api.handlers.entity_maps import map_location, named_map
 from tsunagu.broker.api.negotiation import NEWEST, preferred_version
 from tsunagu.broker.api.pages import page_of
-from tsunagu.broker.api.preconditions import etag
+from tsunagu.broker.api.preconditions import etag, unchanged
 from tsunagu.broker.api.query_body import params_of
 from tsunagu.broker.api.requests import context_of, object_of
 from tsunagu.broker.api.sharing import telling
@@ -22,7 +22,7 @@ from tsunagu.broker.operations.linked import linked_documents, without_links
 from tsunagu.broker.representations import geojson_collection
 
 if TYPE_CHECKING:
-    from tsunagu.broker.api.call import Answer, Call
+    from tsunagu.broker.api.call import Call
     from tsunagu.broker.api.services import Services
     from tsunagu.broker.changes import Document
     from tsunagu.broker.jsonld.context import Context
@@ -49,6 +49,8 @@ async def retrieve(call: Call, services: Services, target: str, context: Context
     shown = await rendered(call, services, [document], context, view, join)
     if not shown:
         raise ResourceNotFound(f"entity {target} has no member that pick and omit leave")
+    if join is None and unchanged(call, document["v"]):
+        return Answer(304, None, [etag(document["v"]), VARY])
     # Flat retrieval gives an array (5.7.1.5); with nothing linked the conformance suite (018_14_02) wants the object.
     answer = await entities_answer(call, services, context, shown if len(shown) > 1 else shown[0], view)
     if join is None:

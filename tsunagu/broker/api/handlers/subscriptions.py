@@ -23,7 +23,8 @@ async def create_subscription(call: Call, services: Services) -> Answer:
     """
     body, context = await object_of(call, services)
     if context.url is None and "jsonldContext" not in body:
-        body["jsonldContext"] = await services.contexts.implicit(call.tenant, context.source)
+        url = await services.contexts.implicit(call.tenant, context.source)
+        body["jsonldContext"] = services.origin.seen(url, call.headers)
     subscription = await services.subscriptions.create(call.tenant, body, context)
     return created(services.settings, f"/subscriptions/{quote(subscription, safe=PATH_SAFE)}")
 
