@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
@@ -69,6 +70,11 @@ class Receivers:
                 count += place < latest
                 latest = max(latest, place)
         return count
+
+    def silence(self, path: str, start: float, end: float) -> float:
+        """Return the longest time without a notification between two times."""
+        times = [start, *(at for at, _, _ in self.got[path] if start < at < end), end]
+        return max(later - earlier for earlier, later in itertools.pairwise(times))
 
     def repeats(self, path: str) -> int:
         """Return how many values came again."""

@@ -77,3 +77,35 @@ async def test_kill_9_of_the_writing_process(tmp_path: Path) -> None:
         )
         assert wrong == 0
         assert target.shared_twice == 0
+
+
+async def test_kill_9_of_one_of_two_workers(tmp_path: Path) -> None:
+    """(a) kill -9 of the delivering, then the other of two workers under load: nothing missing, order kept, in 15 s."""
+    rounds, rate = (4, 300) if LONG else (1, 100)
+    paths = ["/0", "/1", "/2"]
+    async with broker(tmp_path / "broker", workers=2) as own, receivers() as target, aiohttp.ClientSession() as session:
+        load = Load(own.url, entities=30, rate=rate)
+        await load.create(session)
+        for path in paths:
+            await subscribe(session, own.url, target.url + path)
+        working = asyncio.create_task(load.run(rounds * 60))
+        silences: list[float] = []
+        for _ in range(rounds):
+            for worker in own.workers:
+                await asyncio.sleep(3 + 0.3 * len(silences))
+                await own.kill(worker)
+                killed = time.monotonic()
+                await asyncio.sleep(4)
+                silences.append(max(target.silence(path, killed - 0.1, killed + 4) for path in paths))
+                await own.start(worker)
+        load.stop()
+        await working
+        order = await versions(own.mongodb.uri)
+        await came(target, paths, lambda: set(load.acknowledged) | (set(order) - {-1}), seconds=60)
+        wrong = sum(target.out_of_order(path, order) for path in paths)
+        print(
+            f"(a) two workers, {len(silences)} x kill -9 of one at {rate}/s: {len(load.acknowledged)} acknowledged, "
+            f"missing 0, out of order {wrong}, repeats {sum(map(target.repeats, paths))}; without a notification for "
+            f"{', '.join(f'{one:.1f}' for one in silences)} s"
+        )
+        assert wrong == 0

@@ -89,9 +89,7 @@ class Parts:
         self.parked = MongoParkedDeliveries(self.databases)
         self.dispatcher = self._dispatcher()
         self.services = self._services()
-        self.deliveries = Deliveries(
-            self.services.subscriptions, self.records, self.parked, self.dispatcher, owner=self.writer
-        )
+        self.deliveries = Deliveries(self.services.subscriptions, self.records, self.parked, self.dispatcher)
         self.sink = BrokerSink(Reports(self.committer), self.entities)
         self.devices = CatalogueRegistry(self.catalogue, FAULTS)
         self.pusher = DevicePusher(self.guard)
@@ -114,6 +112,7 @@ class Parts:
             records=self.records,
             parked=self.parked,
             leases=MongoLeases(self.databases),
+            opens=self.committer.open_numbers,
             entities=self.entities,
             resolver=self.resolver,
             transports=Transports(self.guard),

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from tsunagu.schemas.entity import instances
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
 Document = dict[str, Any]
 ChangeKind = Literal["created", "updated", "deleted"]
 Deed = Literal["created", "updated", "deleted"]
+Key = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,14 @@ class Change:
         """The identity of the change as text, for ids derived from it."""
         return f"{self.writer}-{self.number}"
 
+    @property
+    def version(self) -> int:
+        """The version of the entity after the change; for a deletion, one more than the deleted one."""
+        if self.after is not None:
+            return int(self.after["v"])
+        assert self.before is not None
+        return int(self.before["v"]) + 1
+
 
 class ChangeListener(Protocol):
     """Whoever wants changes as they are committed: the dispatcher, a live feed."""
@@ -85,11 +94,23 @@ class Listeners:
             listener.committed(changes)
 
 
-class ChangeLog(Protocol):
-    """The durable log as its readers see it: recovery, replay, preview, audit."""
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a writer's log was read: every number up to `number`, but those that were `missing`."""
 
-    def after(self, tenant: str, writer: str, number: int) -> AsyncIterator[Change]:
-        """Yield the changes of `writer` with a number above `number`, in order, documents rebuilt."""
+    number: int
+    missing: tuple[int, ...] = ()
+
+
+class ChangeLog(Protocol):
+    """The durable log as its readers see it: delivery, replay, preview, audit."""
+
+    def since(self, tenant: str, positions: Mapping[str, Position]) -> AsyncIterator[Change | Key]:
+        """Yield what was not read yet of the logs of these writers, as they were at one moment after the call.
+
+        The changes of each entity come in the order of its versions, documents rebuilt. A record that is no change (of
+        late history) is yielded as its key.
+        """
 
     def between(self, tenant: str, start: int, end: int) -> AsyncIterator[Change]:
         """Yield all changes with start <= at < end (epoch ms), per entity in order, documents rebuilt."""
@@ -99,6 +120,9 @@ class ChangeLog(Protocol):
 
     async def watermark(self, tenant: str, writer: str) -> int:
         """Return the number up to which every change of `writer` is delivered or parked; 0 if none is."""
+
+    async def last(self, tenant: str, writer: str) -> int:
+        """Return the highest number of `writer` in the log; 0 if there is none."""
 
     async def move_watermark(self, tenant: str, writer: str, number: int) -> None:
         """Say that every change of `writer` up to `number` is delivered or parked."""

@@ -15,20 +15,22 @@ import structlog
 from tsunagu.broker.errors import NgsiError
 from tsunagu.broker.operations.tallies import Tallies
 from tsunagu.subscriptions.bookkeeper import Bookkeeper
+from tsunagu.subscriptions.calls import CHANGES, PARKED, ROLE, WRITERS, Calls
 from tsunagu.subscriptions.courier import Courier
+from tsunagu.subscriptions.follower import Follower
 from tsunagu.subscriptions.index import candidates
 from tsunagu.subscriptions.job import Job, Numbers, Rendered
 from tsunagu.subscriptions.matching import Effect, matching
 from tsunagu.subscriptions.metrics import DeliveryMetrics
 from tsunagu.subscriptions.outbox import Outbox
-from tsunagu.subscriptions.recovery import Recovery
+from tsunagu.subscriptions.presence import Presence
 from tsunagu.subscriptions.review import Review
 from tsunagu.subscriptions.store import SubscriptionStore
 from tsunagu.subscriptions.timers import Timers
 from tsunagu.subscriptions.watermark import Mark, Marks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tsunagu.broker.changes import Change, ChangeLog
     from tsunagu.broker.jsonld.resolver import ContextResolver
@@ -64,7 +66,8 @@ class Dispatcher:
         resolver: ContextResolver,
         transports: Transports,
         policy: DeliveryPolicy,
-        leases: Leases | None = None,
+        leases: Leases,
+        opens: Callable[[str], frozenset[int]],
     ) -> None:
         self.writer = writer
         self.policy = policy
@@ -86,40 +89,90 @@ class Dispatcher:
         )
         self.outbox = Outbox(
             parked,
-            writer,
             policy,
             deliver=courier.deliver,
             lookup=self.store.get,
             gave_up=self.metrics.gave_up,
+            left=self._left,
         )
         self.review = Review(self, changes, courier)
-        self.recovery: Recovery | None = None
-        if leases is not None:
-            self.recovery = Recovery(self, changes, leases, parked, catalogue, seconds=policy.lease)
-        self.timers = Timers(self, entities, leases, seconds=policy.lease)
+        self._parked = parked
+        self._catalogue = catalogue
+        self._calls = Calls(self._called)
+        self.presence = Presence(writer, leases, self._calls, seconds=policy.lease, gain=self._gain, lose=self._lose)
+        self.follower = Follower(self, changes, leases, opens)
+        self.timers = Timers(self, entities)
 
     async def start(self) -> None:
-        """Read the subscriptions, dispatch what dead processes left, and be ready for changes. Raises Unavailable."""
+        """Read the subscriptions, register, and begin to deliver if no other process does. Raises Unavailable."""
         await self.store.start()
         self.outbox.parking.start()
         self.bookkeeper.start()
-        if self.recovery is not None:
-            await self.recovery.start()
-        await self.timers.start()
+        await self.presence.start()
+        self.timers.start()
+
+    # --- the role of the deliverer ----------------------------------------------------------------------------------
+
+    async def _gain(self) -> None:
+        """Begin to deliver: first what is parked, then what follows in the logs. Raises Unavailable."""
+        self.marks.clear()
+        self.outbox.delivering = True
+        for tenant in await self.tenants():
+            self.expect_parked(tenant, await self._parked.subscriptions(tenant))
+        self.follower.start()
+
+    def _lose(self) -> None:
+        """Deliver no more: what is in memory is forgotten, another process finds it in the log and the parking."""
+        self.outbox.forget()
+        self.follower.clear()
+        self.marks.clear()
+
+    def _called(self, kind: bytes, words: list[str]) -> None:
+        """Take a call of another process."""
+        if kind in {ROLE, WRITERS}:
+            self.presence.wake()
+        elif kind == CHANGES and self.presence.delivering and words[0] in self.store.indexes:
+            self.follower.wake(words[0])
+        elif kind == PARKED and self.presence.delivering and tuple(words) in self.store:
+            self.outbox.expect([(words[0], words[1])])
+
+    def _left(self, key: tuple[str, str]) -> None:
+        """Tell the deliverer that this process has parked something."""
+        self.presence.call(PARKED, *key)
+
+    async def tenants(self) -> list[str]:
+        """Return the names of all tenants. Raises Unavailable."""
+        return await self._catalogue.tenants()
+
+    async def look_for_parked(self) -> None:
+        """Find what other processes have parked, should no call of theirs have come. Raises Unavailable."""
+        for tenant in list(self.store.indexes):
+            behind = self.outbox.parking
+            keys = [(tenant, one) for one in await self._parked.subscriptions(tenant)]
+            self.outbox.expect(key for key in keys if key not in behind)
 
     # --- changes ----------------------------------------------------------------------------------------------------
 
     def committed(self, changes: Sequence[Change]) -> None:
         """Take changes of one tenant in commit order; see `ChangeListener`."""
-        mark = self.marks.of(changes[0].tenant, changes[0].writer)
-        if changes[0].tenant in self.store.indexes:
-            now = time.time_ns() // 1_000_000
-            for change in changes:
-                try:
-                    self.consider(change, mark, now)
-                except Exception:
-                    log.exception("change_not_matched", tenant=change.tenant, change=change.key)
-        mark.passed(changes[-1].number)
+        tenant = changes[0].tenant
+        if self.presence.delivering:
+            self.follower.committed(changes)
+        elif tenant in self.store.indexes:
+            self.presence.call(CHANGES, tenant)
+        else:
+            self.marks.of(tenant, self.writer).passed(changes[-1].number)
+
+    def deal_with(self, change: Change, *, recovered: bool) -> None:
+        """Consider a change that the mark holds open, whatever comes of it."""
+        mark = self.marks.of(change.tenant, change.writer)
+        held = mark.open.get(change.number)
+        try:
+            self.consider(change, mark, time.time_ns() // 1_000_000, recovered=recovered)
+        except Exception:
+            log.exception("change_not_matched", tenant=change.tenant, change=change.key)
+        if mark.open.get(change.number) is held:
+            mark.close(change.number)
 
     def consider(self, change: Change, mark: Mark, now: int, *, recovered: bool = False) -> None:
         """Make jobs of a change for all subscriptions that it concerns; if `recovered`, that were there at its time."""
@@ -165,7 +218,7 @@ class Dispatcher:
     def subscription_deleted(self, tenant: str, subscription: str) -> None:
         """Send nothing more for a subscription; see `SubscriptionFollower`."""
         self.store.drop((tenant, subscription))
-        self.outbox.parking.discard((tenant, subscription), of_all=True)
+        self.outbox.parking.discard((tenant, subscription))
 
     def changed(self, old: Subscription | None, new: Subscription | None) -> None:
         """Follow a subscription from one revision to the next; see `SubscriptionObserver`."""
@@ -175,8 +228,13 @@ class Dispatcher:
     # --- steering ---------------------------------------------------------------------------------------------------
 
     def expect_parked(self, tenant: str, subscriptions: Iterable[str]) -> None:
-        """Say that this process now owns parked notifications of these subscriptions; see `DeliveryControl`."""
-        self.outbox.expect((tenant, subscription) for subscription in subscriptions)
+        """Say that notifications of these subscriptions have been parked; see `DeliveryControl`."""
+        keys = [(tenant, subscription) for subscription in subscriptions]
+        if self.presence.delivering:
+            self.outbox.expect(keys)
+        else:
+            for key in keys:
+                self._left(key)
 
     async def replay(self, tenant: str, subscription: str, start: int, end: int) -> int:
         """Send changes again; see `DeliveryControl`."""
@@ -200,19 +258,24 @@ class Dispatcher:
         end = asyncio.get_running_loop().time() + seconds
         await self.timers.close()
         try:
+            await self.presence.inherit()
+            if self.presence.delivering:
+                await self.follower.finish(end)
             await self.outbox.drain(end)
-            await self.marks.settle()
+            if self.presence.delivering:
+                await self.marks.settle()
             await self.bookkeeper.write()
-            if self.recovery is not None:
-                await self.recovery.end()
+            everything = self.presence.delivering and not self.marks.outstanding(self.writer)
+            await self.presence.end(everything=everything)
         except (NgsiError, TimeoutError) as error:
             log.warning("not_drained", reason=str(error) or "the store did not answer in time")
 
     async def stop(self) -> None:
         """Close everything. What is in memory is lost to this process; the log and the parking have it."""
         await self.timers.close()
-        if self.recovery is not None:
-            await self.recovery.close()
+        await self.presence.close()
+        await self.follower.close()
+        self._calls.close()
         await self.outbox.close()
         await self.store.close()
         await self.outbox.parking.close()

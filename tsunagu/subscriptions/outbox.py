@@ -35,26 +35,28 @@ RETRY_SECONDS = 0.5
 
 
 class Outbox:
-    """See the module's docstring. `owner` is the writer id of the process.
+    """See the module's docstring. `delivering`: whether this process delivers; if not, it only parks (a replay).
 
     `deliver` sends jobs in one notification; `lookup` returns the present revision of a subscription; `gave_up` hears
-    how many notifications became dead letters.
+    how many notifications became dead letters; `left` what this process parked for the one that delivers.
     """
 
     def __init__(
         self,
         store: ParkedDeliveries,
-        owner: str,
         policy: DeliveryPolicy,
         *,
         deliver: Callable[[list[Job]], Coroutine[None, None, Result]],
         lookup: Callable[[Key], Subscription | None],
         gave_up: Callable[[int], None],
+        left: Callable[[Key], None],
     ) -> None:
         self._policy = policy
         self._lookup = lookup
         self._gave_up = gave_up
-        self.parking = Parking(store, owner, self.refill)
+        self._left = left
+        self.delivering = False
+        self.parking = Parking(store, self.refill)
         self._throttles = Throttles(self._enqueue, self.parking.delivered, self.parking.keep, patience=policy.patience)
         self._hooks = Hooks(deliver, self._delivered, self._give_up, self._put_away, self._refill)
         self._queues: dict[Key, EndpointQueue] = {}
@@ -123,7 +125,7 @@ class Outbox:
     # --- back from the parking --------------------------------------------------------------------------------------
 
     def expect(self, keys: Iterable[Key]) -> None:
-        """Say that the store holds rows of these subscriptions that belong to this process now."""
+        """Say that the store holds rows of these subscriptions."""
         keys = list(keys)
         for key in keys:
             self.parking.expect(key)
@@ -133,14 +135,19 @@ class Outbox:
         """Load what is parked of some subscriptions, if their endpoints can take it."""
         for key in keys:
             subscription = self._lookup(key)
-            if subscription is None:
+            if not self.delivering:
+                self.parking.forget(key)
+                self._left(key)
+            elif subscription is None:
                 self.parking.discard(key)
             elif subscription.active:
                 self._refill(self._queue(subscription))
 
     def _refill(self, queue: EndpointQueue) -> None:
         """Load what is parked for an endpoint, in the background."""
-        if len(self.parking) and queue not in self._loads and not self._stopping and not queue.resting:
+        if not self.delivering or self._stopping or not len(self.parking):
+            return
+        if queue not in self._loads and not queue.resting:
             task = asyncio.create_task(self._load(queue), name="load what is parked")
             self._loads[queue] = task
             task.add_done_callback(lambda _: self._loads.pop(queue, None))
@@ -186,6 +193,9 @@ class Outbox:
             self._users[new.address] = self._users.get(new.address, 0) + 1
         if old is None:
             return
+        if not self.delivering:
+            self._leave(old)
+            return
         jobs = self._throttles.take(old.key, forget=new is None)
         queue = self._queues.get(old.address)
         if queue is not None:
@@ -219,6 +229,16 @@ class Outbox:
             else:
                 self.submit(job)
         self.refill([new.key])
+
+    def forget(self) -> None:
+        """Deliver no more, and forget what is in memory: another process delivers it."""
+        self.delivering = False
+        for task in self._loads.values():
+            task.cancel()
+        for queue in self._queues.values():
+            queue.withdraw_all()
+        self._throttles.take_all()
+        self.parking.forget_all()
 
     # --- looking, and the end ---------------------------------------------------------------------------------------
 

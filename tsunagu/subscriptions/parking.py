@@ -46,18 +46,17 @@ class Backlog:
 
 
 class Parking:
-    """The parked notifications of one process (`owner`). `saved` hears of subscriptions that have rows to be loaded."""
+    """Parked notifications. `saved` hears of subscriptions that have rows to be loaded."""
 
-    def __init__(self, store: ParkedDeliveries, owner: str, saved: Callable[[Iterable[Key]], None]) -> None:
+    def __init__(self, store: ParkedDeliveries, saved: Callable[[Iterable[Key]], None]) -> None:
         self._store = store
-        self._owner = owner
         self._saved = saved
         self._backlogs: dict[Key, Backlog] = {}
         self._unsaved: dict[str, dict[Job, None]] = {}
         self._letters: deque[tuple[Job, str]] = deque()
         self._removals: dict[str, set[str]] = {}
         self._in_memory: dict[str, set[str]] = {}
-        self._discards: dict[Key, bool] = {}
+        self._discards: dict[Key, None] = {}
         self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._busy = False
@@ -124,8 +123,8 @@ class Parking:
         self._letters.append((job, reason))
         self._work.set()
 
-    def discard(self, key: Key, *, of_all: bool = False) -> None:
-        """Remove everything of a subscription that is deleted; `of_all` processes, not of this one alone."""
+    def discard(self, key: Key) -> None:
+        """Remove everything of a subscription that is deleted."""
         self._backlogs.pop(key, None)
         unsaved = self._unsaved.get(key[0], {})
         for job in [job for job in unsaved if job.subscription.key == key]:
@@ -133,8 +132,20 @@ class Parking:
             job.settle()
         loaded = self._in_memory.get(key[0], set())
         loaded.difference_update([row for row in loaded if row.startswith(f"{key[1]}|")])
-        self._discards[key] = of_all or self._discards.get(key, False)
+        self._discards[key] = None
         self._work.set()
+
+    def forget(self, key: Key) -> None:
+        """Leave what is saved of a subscription to the process that delivers."""
+        if key in self._backlogs and not self._backlogs[key].unsaved:
+            del self._backlogs[key]
+
+    def forget_all(self) -> None:
+        """Leave everything to another process, also what is not saved yet: it is in the log."""
+        self._backlogs.clear()
+        self._unsaved.clear()
+        self._letters.clear()
+        self._in_memory.clear()
 
     def behind(self) -> list[Key]:
         """Return the subscriptions that have something parked."""
@@ -154,7 +165,7 @@ class Parking:
                 # What was delivered must be gone first: the cursor may have been set back.
                 await self._remove()
                 start = backlog.cursor
-                rows = await self._store.load(key[0], self._owner, key[1], after=start, limit=limit)
+                rows = await self._store.load(*key, after=start, limit=limit)
         finally:
             backlog.loading = False
         if self._backlogs.get(key) is not backlog or backlog.cursor != start:
@@ -244,16 +255,19 @@ class Parking:
     async def _discard(self) -> None:
         """Remove what was deleted, before anything is written: a new subscription may have the id of a deleted one."""
         while self._discards:
-            key, of_all = next(iter(self._discards.items()))
-            await self._store.discard(*key, owner=None if of_all else self._owner)
-            if self._discards.get(key) == of_all:
-                del self._discards[key]
+            key = next(iter(self._discards))
+            del self._discards[key]
+            try:
+                await self._store.discard(*key)
+            except NgsiError:
+                self._discards[key] = None
+                raise
 
     def row(self, job: Job) -> Parked:
         """Return the row that keeps a job."""
         subscription = job.subscription
         identity = job.row or f"{subscription.id}|{job.changes[0].key}"
-        return Parked(identity, self._owner, subscription.id, job.seq, job.lane, job.changes)
+        return Parked(identity, subscription.id, job.seq, job.lane, job.changes)
 
     async def flushed(self) -> None:
         """Wait until everything asked for so far is written. Waits for the store if it is away."""

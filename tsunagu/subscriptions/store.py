@@ -57,6 +57,9 @@ class SubscriptionStore:
     def __len__(self) -> int:
         return len(self._all)
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._all
+
     def all(self) -> list[Subscription]:
         """Return all subscriptions."""
         return list(self._all.values())

@@ -1,6 +1,6 @@
 """Subscriptions with a timeInterval: all entities that match, again and again, whether they changed or not (5.8.6).
 
-Of all processes one has the role of running the timers; when it dies another one gets it within the time of a lease.
+The deliverer runs the timers (`presence`); other processes keep them ready.
 """
 
 from __future__ import annotations
@@ -25,54 +25,38 @@ if TYPE_CHECKING:
     from tsunagu.broker.changes import Document
     from tsunagu.broker.operations.entities import Entities
     from tsunagu.broker.query.ast import EntityQuery
-    from tsunagu.broker.storage.leases import Leases
     from tsunagu.subscriptions.dispatcher import Dispatcher
     from tsunagu.subscriptions.subscription import Subscription
 
 log = structlog.get_logger(__name__)
 
-ROLE = "timers"
+TIMERS = "timers"
 PAGE = 1000
 LINKED_LIMIT = 1000
 AT_ONCE = 4
 
 
 class Timers:
-    """Sends the periodic notifications, while this process has the role; `leases` None: there is only this process."""
+    """Sends the periodic notifications, while this process is the deliverer."""
 
-    def __init__(self, dispatcher: Dispatcher, entities: Entities, leases: Leases | None, *, seconds: float) -> None:
+    def __init__(self, dispatcher: Dispatcher, entities: Entities) -> None:
         self._dispatcher = dispatcher
         self._entities = entities
-        self._leases = leases
-        self._seconds = seconds
         self._due: list[tuple[float, int, Subscription]] = []
         self._woken = asyncio.Event()
-        self._mine = leases is None
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._busy: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._task: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Begin, and get the role if it is free. Raises Unavailable."""
-        if self._leases is not None:
-            self._mine = await self._leases.hold(ROLE, self._dispatcher.writer, self._seconds)
-            self._tasks.append(asyncio.create_task(self._hold(self._leases), name="timers' role"))
-        self._tasks.append(asyncio.create_task(self._run(), name="timers"))
+    def start(self) -> None:
+        """Begin."""
+        self._task = asyncio.create_task(self._run(), name="timers")
 
     def changed(self, _old: Subscription | None, new: Subscription | None) -> None:
         """Take note of a new revision of a subscription; the first notification is due after one interval."""
         if new is not None and new.interval:
             heapq.heappush(self._due, (time.monotonic() + new.interval, id(new), new))
             self._woken.set()
-
-    async def _hold(self, leases: Leases) -> None:
-        while True:
-            await asyncio.sleep(self._seconds / 3)
-            try:
-                self._mine = await leases.hold(ROLE, self._dispatcher.writer, self._seconds)
-            except NgsiError as error:
-                log.warning("timers_role_unknown", reason=error.detail)
-                self._mine = False
 
     async def _run(self) -> None:
         while True:
@@ -90,7 +74,7 @@ class Timers:
                 continue
             later = max(when + subscription.interval, time.monotonic())
             heapq.heappush(self._due, (later, key, subscription))
-            if self._mine and subscription.active and subscription.key not in self._busy:
+            if self._dispatcher.presence.delivering and subscription.active and subscription.key not in self._busy:
                 task = asyncio.create_task(self._tell(subscription), name=f"interval of {subscription.id}")
                 self._busy[subscription.key] = task
                 task.add_done_callback(partial(self._told, subscription.key))
@@ -128,7 +112,7 @@ class Timers:
     def _job(self, subscription: Subscription, documents: list[Document], now: int, offset: int) -> Job:
         """Return a job that tells of entities as if each had just been changed, in nothing."""
         changes = tuple(
-            Change(subscription.tenant, f"{ROLE}:{now}", offset + place, one["_id"], "updated", now, one, one, ())
+            Change(subscription.tenant, f"{TIMERS}:{now}", offset + place, one["_id"], "updated", now, one, one, ())
             for place, one in enumerate(documents)
         )
         number = self._dispatcher.number()
@@ -136,14 +120,8 @@ class Timers:
         return Job(subscription, changes, number, lane="" if not offset else f"+{offset}", shared=shared, fleeting=True)
 
     async def close(self) -> None:
-        """Stop, and give the role up."""
-        tasks = [*self._tasks, *self._busy.values()]
+        """Stop."""
+        tasks = [*([self._task] if self._task is not None else []), *self._busy.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._leases is not None and self._mine:
-            self._mine = False
-            try:
-                await self._leases.release(ROLE, self._dispatcher.writer)
-            except NgsiError as error:
-                log.warning("timers_role_kept", reason=error.detail)

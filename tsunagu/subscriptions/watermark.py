@@ -20,7 +20,7 @@ RETRY_SECONDS = 1.0
 class Mark:
     """The open changes of one writer in one tenant; `value` is the number up to which nothing is open.
 
-    While a log is being recovered `floor` holds the value: numbers below those that are open may yet turn up.
+    Where numbers of another process's log have not turned up yet, `floor` keeps the value below them.
     """
 
     __slots__ = ("_marks", "floor", "last", "open", "tenant", "writer", "written")
@@ -47,6 +47,10 @@ class Mark:
         ticket = self.open[number] = Ticket(self, number, parts)
         return ticket
 
+    def hold(self, number: int) -> None:
+        """Keep a change open until it was looked at."""
+        self.open[number] = Ticket(self, number, 1)
+
     def close(self, number: int) -> None:
         """Say that one open change is dealt with."""
         self.open.pop(number, None)
@@ -55,9 +59,8 @@ class Mark:
     @property
     def value(self) -> int:
         """The highest number with everything at or below it dealt with."""
-        if self.floor is not None:
-            return self.floor
-        return min(self.open) - 1 if self.open else self.last
+        value = min(self.open) - 1 if self.open else self.last
+        return value if self.floor is None else min(value, self.floor)
 
 
 class Ticket:
@@ -149,6 +152,11 @@ class Marks:
         """Forget a writer whose log has been dealt with."""
         for key in [key for key in self._marks if key[1] == writer]:
             self._dirty.pop(self._marks.pop(key), None)
+
+    def clear(self) -> None:
+        """Forget all marks: another process moves them now, or this one begins anew."""
+        self._marks.clear()
+        self._dirty.clear()
 
     async def close(self) -> None:
         """Stop writing by itself."""

@@ -72,6 +72,7 @@ class Rig:
             transports=Transports(self.guard),
             policy=policy,
             leases=self.leases,
+            opens=self.committer.open_numbers,
             **more,
         )
         self.committer.listener = self.dispatcher

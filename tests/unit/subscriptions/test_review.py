@@ -32,7 +32,7 @@ ALL = ("2000-01-01T00:00:00Z", "2099-01-01T00:00:00Z")
 
 
 def deliveries(rig: Rig) -> Deliveries:
-    return Deliveries(rig.subscriptions, rig.records, rig.parked, rig.dispatcher, owner=rig.writer)
+    return Deliveries(rig.subscriptions, rig.records, rig.parked, rig.dispatcher)
 
 
 async def test_each_attempt_is_on_record(rig: Rig, receiver: Receiver) -> None:

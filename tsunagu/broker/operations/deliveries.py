@@ -41,17 +41,14 @@ class DeliveryControl(Protocol):
         """Return which of the latest `count` changes a subscription would be told of, and how. Nothing is sent."""
 
     def expect_parked(self, tenant: str, subscriptions: Sequence[str]) -> None:
-        """Say that this process now owns parked notifications of these subscriptions."""
+        """Say that notifications of these subscriptions have been parked."""
 
     async def written(self) -> None:
         """Wait until what happened so far is on record."""
 
 
 class Deliveries:
-    """The operations behind /tsunagu/v1/subscriptions/{id}/… All raise ResourceNotFound for an unknown subscription.
-
-    `owner` is the writer id of this process: what is to be delivered again is delivered by it.
-    """
+    """The operations behind /tsunagu/v1/subscriptions/{id}/… All raise ResourceNotFound for an unknown subscription."""
 
     def __init__(
         self,
@@ -59,14 +56,11 @@ class Deliveries:
         records: DeliveryRecords,
         parked: ParkedDeliveries,
         control: DeliveryControl,
-        *,
-        owner: str,
     ) -> None:
         self._subscriptions = subscriptions
         self._records = records
         self._parked = parked
         self._control = control
-        self._owner = owner
 
     async def attempts(
         self, tenant: str, subscription: str, *, limit: int = 100, before: str | None = None
@@ -113,7 +107,7 @@ class Deliveries:
         """Deliver dead letters again: those named, those given up since a DateTime, or all. Returns how many."""
         await self._subscriptions.entry(tenant, subscription)
         moment = _moment("since", since) if since is not None else None
-        count = await self._parked.exhume(tenant, subscription, self._owner, ids=ids, since=moment)
+        count = await self._parked.exhume(tenant, subscription, ids=ids, since=moment)
         if count:
             self._control.expect_parked(tenant, [subscription])
         return count

@@ -13,13 +13,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """One notification that waits. `seq` orders those of a subscription; `owner` is the writer id of its process.
+    """One notification that waits. `seq` orders those of a subscription.
 
     `changes` are those to be told in one notification; `lane` is what the order is kept in.
     """
 
     id: str
-    owner: str
     subscription: str
     seq: int
     lane: str
@@ -41,20 +40,17 @@ class ParkedDeliveries(Protocol):
     async def put(self, tenant: str, rows: Sequence[Parked]) -> None:
         """Keep rows; one whose id is there already is left as it is."""
 
-    async def load(self, tenant: str, owner: str, subscription: str, *, after: int, limit: int) -> list[Parked]:
+    async def load(self, tenant: str, subscription: str, *, after: int, limit: int) -> list[Parked]:
         """Return the first `limit` rows of a subscription with a seq above `after`, in order."""
 
     async def remove(self, tenant: str, ids: Sequence[str]) -> None:
         """Remove rows."""
 
-    async def subscriptions(self, tenant: str, owner: str) -> list[str]:
-        """Return the subscriptions that an owner has rows for."""
+    async def subscriptions(self, tenant: str) -> list[str]:
+        """Return the subscriptions that have rows."""
 
-    async def adopt(self, tenant: str, owner: str, heir: str) -> int:
-        """Give all rows of an owner to another; return how many."""
-
-    async def discard(self, tenant: str, subscription: str, owner: str | None) -> None:
-        """Remove the rows and dead letters of a subscription, of one owner or (None) of all."""
+    async def discard(self, tenant: str, subscription: str) -> None:
+        """Remove the rows and dead letters of a subscription."""
 
     async def bury(self, tenant: str, letters: Sequence[DeadLetter]) -> None:
         """Keep dead letters, and remove the rows with their ids."""
@@ -62,7 +58,5 @@ class ParkedDeliveries(Protocol):
     async def dead(self, tenant: str, subscription: str, *, limit: int, offset: int = 0) -> list[DeadLetter]:
         """Return dead letters of a subscription, oldest first."""
 
-    async def exhume(
-        self, tenant: str, subscription: str, owner: str, *, ids: Sequence[str] | None, since: int | None
-    ) -> int:
-        """Turn dead letters into rows of `owner` again: those named, or those given up since (epoch ms), or all."""
+    async def exhume(self, tenant: str, subscription: str, *, ids: Sequence[str] | None, since: int | None) -> int:
+        """Turn dead letters into rows again: those named, or those given up since (epoch ms), or all."""

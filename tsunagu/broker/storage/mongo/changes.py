@@ -1,23 +1,30 @@
-"""The change log in MongoDB, as its readers see it: recovery, replay, preview."""
+"""The change log in MongoDB, as its readers see it: delivery, replay, preview."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.indexes import CHANGES, ENTITIES, WATERMARKS
 from tsunagu.broker.storage.mongo.records import LATE, Record, change_of, redo, undo
-from tsunagu.broker.storage.mongo.spans import SPAN
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
-    from tsunagu.broker.changes import Change, Document
+    from pymongo.asynchronous.cursor import AsyncCursor
+
+    from tsunagu.broker.changes import Change, Document, Key, Position
     from tsunagu.broker.storage.mongo.client import Databases
 
+    States = OrderedDict[str, tuple[int, Document | None]]
+
+log = structlog.get_logger(__name__)
+
 STATES_KEPT = 10_000
-PAGE = 500
+PAGE = 200
 
 
 class MongoChangeLog:
@@ -27,25 +34,31 @@ class MongoChangeLog:
         self._databases = databases
         self._writer = writer
         self._open_number = open_number
+        self._states: dict[str, States] = {}
 
-    async def after(self, tenant: str, writer: str, number: int) -> AsyncIterator[Change]:
-        """Yield the changes of `writer` with a number above `number`, in order, documents rebuilt."""
-        states: OrderedDict[str, tuple[int, Document | None]] = OrderedDict()
-        async for record in self._writer_records(tenant, writer, number):
-            if record["k"] != LATE:
-                yield await self._rebuilt(tenant, record, states)
+    async def since(self, tenant: str, positions: Mapping[str, Position]) -> AsyncIterator[Change | Key]:
+        """Yield what was not read yet of the logs of these writers; see `ChangeLog.since`.
 
-    async def _writer_records(self, tenant: str, writer: str, number: int) -> AsyncIterator[Record]:
-        log = self._databases.of(tenant)[CHANGES]
-        while True:
-            span = {"$gt": {"w": writer, "n": number}, "$lt": {"w": writer, "n": float("inf")}}
-            with translated():
-                page = await log.find({"_id": span}).sort("_id", 1).limit(PAGE).to_list(None)
-            for record in page:
-                yield record
-            if len(page) < PAGE:
-                return
-            number = page[-1]["_id"]["n"]
+        A snapshot that has a change has the one before it of the same entity, whoever wrote it; and `at` never falls
+        from one version to the next. So this order is the order of versions, across writers.
+        """
+        spans: list[dict[str, Any]] = [
+            {"_id": {"$gt": {"w": writer, "n": position.number}, "$lt": {"w": writer, "n": float("inf")}}}
+            for writer, position in positions.items()
+        ]
+        gaps = [{"w": writer, "n": number} for writer, position in positions.items() for number in position.missing]
+        if gaps:
+            spans.append({"_id": {"$in": gaps}})
+        if not spans:
+            return
+        database = self._databases.of(tenant)
+        states = self._states.setdefault(tenant, OrderedDict())
+        with translated():
+            async with database.client.start_session(snapshot=True) as session:
+                found = database[CHANGES].find({"$or": spans}, session=session).sort([("at", 1), ("v", 1)])
+                async for page in _pages(found.allow_disk_use(True)):
+                    for record, change in zip(page, await self._rebuilt(tenant, page, states), strict=True):
+                        yield change if change is not None else (record["_id"]["w"], record["_id"]["n"])
 
     async def between(self, tenant: str, start: int, end: int) -> AsyncIterator[Change]:
         """Yield all changes with start <= at < end (epoch ms), oldest first and per entity in order."""
@@ -54,68 +67,87 @@ class MongoChangeLog:
 
     async def latest(self, tenant: str, count: int) -> AsyncIterator[Change]:
         """Yield the last `count` changes, oldest first, documents rebuilt."""
-        log = self._databases.of(tenant)[CHANGES]
+        records = self._databases.of(tenant)[CHANGES]
         with translated():
             newest = (
-                await log.find({"k": {"$ne": LATE}}, {"_id": 1}).sort([("$natural", -1)]).limit(count).to_list(None)
+                await records.find({"k": {"$ne": LATE}}, {"_id": 1}).sort([("$natural", -1)]).limit(count).to_list(None)
             )
         async for change in self._selected(tenant, {"_id": {"$in": [row["_id"] for row in newest]}}):
             yield change
 
     async def _selected(self, tenant: str, where: dict[str, Any]) -> AsyncIterator[Change]:
-        log = self._databases.of(tenant)[CHANGES]
-        states: OrderedDict[str, tuple[int, Document | None]] = OrderedDict()
+        records = self._databases.of(tenant)[CHANGES]
+        states: States = OrderedDict()
+        found = records.find({**where, "k": {"$ne": LATE}}).sort([("at", 1), ("v", 1)]).allow_disk_use(True)
         with translated():
-            async for record in (
-                log.find({**where, "k": {"$ne": LATE}}).sort([("at", 1), ("v", 1)]).allow_disk_use(True)
-            ):
-                yield await self._rebuilt(tenant, record, states)
+            async for page in _pages(found):
+                for change in await self._rebuilt(tenant, page, states):
+                    if change is not None:
+                        yield change
 
-    async def _rebuilt(
-        self, tenant: str, record: Record, states: OrderedDict[str, tuple[int, Document | None]]
-    ) -> Change:
-        """Return the change of a record; `states` holds (version, document) of entities met before."""
-        entity = record["e"]
-        known = states.pop(entity, None)
-        after: Document | None
-        before: Document | None
-        if known is not None and known[0] == record["v"] - 1 and record["k"] == "updated":
-            before = known[1]
-            after = redo(record, before)
-        else:
-            after = await self._state_after(tenant, record)
-            before = undo(record, after)
-        states[entity] = (record["v"], after)
-        if len(states) > STATES_KEPT:
+    async def _rebuilt(self, tenant: str, records: list[Record], states: States) -> list[Change | None]:
+        """Return the changes of records, None for what is no change; `states`: (version, document) of entities met."""
+        versions: dict[str, int] = {}
+        wanted: dict[str, list[int]] = {}
+        for record in records:
+            entity, version = record["e"], record["v"]
+            if record["k"] == LATE:
+                continue
+            if record["k"] == "updated":
+                known = versions.get(entity) or states.get(entity, (None,))[0]
+                if known != version - 1:
+                    wanted.setdefault(entity, []).append(version)
+            versions[entity] = version
+        found = await self._states_after(tenant, wanted) if wanted else {}
+        changes: list[Change | None] = []
+        for record in records:
+            entity, version = record["e"], record["v"]
+            if record["k"] == LATE:
+                changes.append(None)
+                continue
+            try:
+                before, after = _around(record, states.pop(entity, None), found)
+            except ValueError:  # what cannot be rebuilt must not keep everything behind it from being read
+                log.exception("change_not_rebuilt", tenant=tenant, record=record["_id"])
+                changes.append(None)
+                continue
+            states[entity] = (version, after)
+            changes.append(change_of(record, tenant, before, after))
+        while len(states) > STATES_KEPT:
             states.popitem(last=False)
-        return change_of(record, tenant, before, after)
+        return changes
 
-    async def _state_after(self, tenant: str, record: Record) -> Document | None:
-        """Return the document as it was after the change of `record`, by undoing the later changes."""
-        if record["k"] == "deleted":
-            return None
-        if record["k"] == "created":
-            return redo(record, None)
+    async def _states_after(
+        self, tenant: str, wanted: Mapping[str, list[int]]
+    ) -> dict[tuple[str, int], Document | None]:
+        """Return documents as they were at these versions, by undoing the changes after them."""
         database = self._databases.of(tenant)
+        spans = [{"e": entity, "v": {"$gt": min(versions)}} for entity, versions in wanted.items()]
         with translated():
             async with database.client.start_session(snapshot=True) as session:
-                state = await database[ENTITIES].find_one({"_id": record["e"]}, {SPAN: 0}, session=session)
-                later = database[CHANGES].find(
-                    {"e": record["e"], "v": {"$gt": record["v"]}, "k": {"$ne": LATE}}, session=session
-                )
-                undone = await later.sort("v", -1).to_list(None)
-        for step in undone:
-            state = undo(step, state)
-        return state
+                rows = database[ENTITIES].find({"_id": {"$in": list(wanted)}}, session=session)
+                present: dict[str, Document | None] = {row["_id"]: row async for row in rows}
+                later: dict[str, list[Record]] = {}
+                async for step in database[CHANGES].find({"$or": spans, "k": {"$ne": LATE}}, session=session):
+                    later.setdefault(step["e"], []).append(step)
+        found: dict[tuple[str, int], Document | None] = {}
+        for entity, versions in wanted.items():
+            state = present.get(entity)
+            steps = sorted(later.get(entity, ()), key=lambda step: int(step["v"]))
+            for version in sorted(versions, reverse=True):
+                while steps and steps[-1]["v"] > version:
+                    state = undo(steps.pop(), state)
+                found[entity, version] = state
+        return found
 
     async def writers(self, tenant: str) -> list[str]:
         """Return every writer that has a record in the log."""
-        log = self._databases.of(tenant)[CHANGES]
+        records = self._databases.of(tenant)[CHANGES]
         found: list[str] = []
         where: dict[str, Any] = {}
         while True:
             with translated():
-                row = await log.find(where, {"_id": 1}).sort("_id", 1).limit(1).to_list(1)
+                row = await records.find(where, {"_id": 1}).sort("_id", 1).limit(1).to_list(1)
             if not row:
                 return found
             found.append(row[0]["_id"]["w"])
@@ -126,6 +158,13 @@ class MongoChangeLog:
         with translated():
             row = await self._databases.of(tenant)[WATERMARKS].find_one({"_id": writer})
         return int(row["n"]) if row else 0
+
+    async def last(self, tenant: str, writer: str) -> int:
+        """Return the highest number of `writer` in the log; 0 if there is none."""
+        span = {"$gt": {"w": writer, "n": 0}, "$lt": {"w": writer, "n": float("inf")}}
+        with translated():
+            row = await self._databases.of(tenant)[CHANGES].find_one({"_id": span}, {"_id": 1}, sort=[("_id", -1)])
+        return int(row["_id"]["n"]) if row else 0
 
     async def move_watermark(self, tenant: str, writer: str, number: int) -> None:
         """Say that every change of `writer` up to `number` is delivered or parked; it never moves back.
@@ -142,3 +181,28 @@ class MongoChangeLog:
         with translated():
             await database[WATERMARKS].update_one({"_id": writer}, {"$max": {"n": number}}, upsert=True)
             await database[CHANGES].delete_many({"x": writer, "_id": {"$lte": {"w": writer, "n": number}}})
+
+
+async def _pages(cursor: AsyncCursor[Record]) -> AsyncIterator[list[Record]]:
+    """Yield what a cursor finds, some records at a time."""
+    async with cursor:
+        while page := await cursor.to_list(PAGE):
+            yield page
+
+
+def _around(
+    record: Record,
+    known: tuple[int, Document | None] | None,
+    found: Mapping[tuple[str, int], Document | None],
+) -> tuple[Document | None, Document | None]:
+    """Return the documents before and after a record, given the state known last or, by version, the one after it."""
+    entity, version = record["e"], record["v"]
+    if known is not None and known[0] == version - 1 and record["k"] == "updated":
+        return known[1], redo(record, known[1])
+    if record["k"] == "created":
+        after = redo(record, None)
+    elif record["k"] == "deleted":
+        after = None
+    else:
+        after = found[entity, version]
+    return undo(record, after), after

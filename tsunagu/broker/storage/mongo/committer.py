@@ -94,6 +94,10 @@ class Committer:
         numbers = self._open.get(tenant)
         return min(numbers) if numbers else None
 
+    def open_numbers(self, tenant: str) -> frozenset[int]:
+        """Return all numbers of this writer whose fate is not known yet."""
+        return frozenset(self._open.get(tenant, ()))
+
     @property
     def waiting(self) -> int:
         """How many writes wait for their group, over all tenants."""

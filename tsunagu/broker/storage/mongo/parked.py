@@ -2,7 +2,7 @@
 
 A row::
 
-    {"_id": subscription|first change|lane, "o": owner, "s": subscription, "q": seq, "l": lane, "c": [CHANGE, ...]}
+    {"_id": subscription|first change|lane, "s": subscription, "q": seq, "l": lane, "c": [CHANGE, ...]}
 
 A dead letter is such a row with "at" and "why". A CHANGE holds the members of `broker.changes.Change`.
 """
@@ -65,7 +65,6 @@ def _change(tenant: str, packed: dict[str, Any]) -> Change:
 def _row(parked: Parked) -> dict[str, Any]:
     return {
         "_id": parked.id,
-        "o": parked.owner,
         "s": parked.subscription,
         "q": parked.seq,
         "l": parked.lane,
@@ -75,7 +74,7 @@ def _row(parked: Parked) -> dict[str, Any]:
 
 def _parked(tenant: str, row: dict[str, Any]) -> Parked:
     changes = tuple(_change(tenant, packed) for packed in row["c"])
-    return Parked(row["_id"], row["o"], row["s"], row["q"], row["l"], changes)
+    return Parked(row["_id"], row["s"], row["q"], row["l"], changes)
 
 
 class MongoParkedDeliveries:
@@ -93,9 +92,9 @@ class MongoParkedDeliveries:
 
     async def _ready(self, tenant: str) -> None:
         if tenant not in self._readied:
-            order = [("o", ASCENDING), ("s", ASCENDING), ("q", ASCENDING)]
-            await self._rows(tenant).create_indexes([IndexModel(order, name="order")])
-            await self._letters(tenant).create_indexes([IndexModel([("s", ASCENDING), ("q", ASCENDING)], name="order")])
+            order = [("s", ASCENDING), ("q", ASCENDING)]
+            await self._rows(tenant).create_indexes([IndexModel(order, name="queue")])
+            await self._letters(tenant).create_indexes([IndexModel(order, name="order")])
             self._readied.add(tenant)
 
     async def put(self, tenant: str, rows: Sequence[Parked]) -> None:
@@ -104,9 +103,9 @@ class MongoParkedDeliveries:
             await self._ready(tenant)
             await _insert(self._rows(tenant), [_row(parked) for parked in rows])
 
-    async def load(self, tenant: str, owner: str, subscription: str, *, after: int, limit: int) -> list[Parked]:
+    async def load(self, tenant: str, subscription: str, *, after: int, limit: int) -> list[Parked]:
         """Return the first `limit` rows of a subscription with a seq above `after`, in order."""
-        where = {"o": owner, "s": subscription, "q": {"$gt": after}}
+        where = {"s": subscription, "q": {"$gt": after}}
         with translated():
             rows = await self._rows(tenant).find(where).sort("q", 1).limit(limit).to_list(None)
         return [_parked(tenant, row) for row in rows]
@@ -116,22 +115,16 @@ class MongoParkedDeliveries:
         with translated():
             await self._rows(tenant).delete_many({"_id": {"$in": list(ids)}})
 
-    async def subscriptions(self, tenant: str, owner: str) -> list[str]:
-        """Return the subscriptions that an owner has rows for."""
+    async def subscriptions(self, tenant: str) -> list[str]:
+        """Return the subscriptions that have rows."""
         with translated():
-            return list(await self._rows(tenant).distinct("s", {"o": owner}))
+            return list(await self._rows(tenant).distinct("s"))
 
-    async def adopt(self, tenant: str, owner: str, heir: str) -> int:
-        """Give all rows of an owner to another; return how many."""
+    async def discard(self, tenant: str, subscription: str) -> None:
+        """Remove the rows and dead letters of a subscription."""
         with translated():
-            return (await self._rows(tenant).update_many({"o": owner}, {"$set": {"o": heir}})).modified_count
-
-    async def discard(self, tenant: str, subscription: str, owner: str | None) -> None:
-        """Remove the rows and dead letters of a subscription, of one owner or (None) of all."""
-        where = {"s": subscription} if owner is None else {"s": subscription, "o": owner}
-        with translated():
-            await self._rows(tenant).delete_many(where)
-            await self._letters(tenant).delete_many(where)
+            await self._rows(tenant).delete_many({"s": subscription})
+            await self._letters(tenant).delete_many({"s": subscription})
 
     async def bury(self, tenant: str, letters: Sequence[DeadLetter]) -> None:
         """Keep dead letters, and remove the rows with their ids."""
@@ -154,10 +147,8 @@ class MongoParkedDeliveries:
             )
         return [DeadLetter(_parked(tenant, row), row["at"], row["why"]) for row in rows]
 
-    async def exhume(
-        self, tenant: str, subscription: str, owner: str, *, ids: Sequence[str] | None, since: int | None
-    ) -> int:
-        """Turn dead letters into rows of `owner` again: those named, or those given up since (epoch ms), or all."""
+    async def exhume(self, tenant: str, subscription: str, *, ids: Sequence[str] | None, since: int | None) -> int:
+        """Turn dead letters into rows again: those named, or those given up since (epoch ms), or all."""
         where: dict[str, Any] = {"s": subscription}
         if ids is not None:
             where["_id"] = {"$in": list(ids)}
@@ -168,7 +159,6 @@ class MongoParkedDeliveries:
             await self._ready(tenant)
             async for row in self._letters(tenant).find(where).sort("q", 1):
                 del row["at"], row["why"]
-                row["o"] = owner
                 await _insert(self._rows(tenant), [row])
                 await self._letters(tenant).delete_one({"_id": row["_id"]})
                 done += 1

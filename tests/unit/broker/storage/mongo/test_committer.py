@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.broker.storage.mongo.conftest import Store
-from tsunagu.broker.changes import Touch
+from tsunagu.broker.changes import Change, Position, Touch
 from tsunagu.broker.errors import BadRequestData, NgsiError, ResourceNotFound, Unavailable
 from tsunagu.broker.operations.reports import Report, Reports
 from tsunagu.broker.settings import Settings
@@ -214,11 +214,11 @@ async def test_the_log_tells_every_state(store: Store) -> None:
     """Changes read back from the log have the very documents before and after that the listener saw."""
     for write in (put("urn:a", 1), put("urn:a", 2), put("urn:b", 7), remove("urn:a"), put("urn:a", 3), put("urn:a", 4)):
         await store.committer.submit("", write)
-    read = [change async for change in store.log.after("", "w1", 0)]
+    read = [c async for c in store.log.since("", {"w1": Position(0)}) if isinstance(c, Change)]
     assert [(c.number, c.kind, c.before, c.after, c.touched) for c in read] == [
         (c.number, c.kind, c.before, c.after, c.touched) for c in store.heard.changes
     ]
-    late = [change async for change in store.log.after("", "w1", 4)]
+    late = [c async for c in store.log.since("", {"w1": Position(4)}) if isinstance(c, Change)]
     assert [(c.before, c.after) for c in late] == [(c.before, c.after) for c in store.heard.changes[4:]]
     latest = [change.number async for change in store.log.latest("", 2)]
     assert latest == [5, 6]
@@ -271,7 +271,7 @@ async def test_what_comes_too_late_goes_to_the_history_alone(store: Store) -> No
     assert [row["k"] for row in kept] == ["created", "late", "updated", "late"]
     assert [one["value"] for row in kept if row["k"] == "late" for one in row["a"]["attrs"][NAME]] == [2, 4]
     assert [change.kind for change in store.heard.changes] == ["created", "updated"]
-    read = [change async for change in store.log.after("", "w1", 0)]
+    read = [one async for one in store.log.since("", {"w1": Position(0)}) if isinstance(one, Change)]
     assert [(change.before, change.after) for change in read] == [
         (one.before, one.after) for one in store.heard.changes
     ]

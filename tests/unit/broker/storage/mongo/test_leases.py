@@ -1,4 +1,4 @@
-"""Leases in MongoDB: registration, renewal, takeover, roles."""
+"""Leases in MongoDB: registration, renewal, roles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tsunagu.broker.storage.leases import Home
+from tsunagu.broker.storage.leases import Home, Writer
 from tsunagu.broker.storage.mongo.leases import MongoLeases
 
 if TYPE_CHECKING:
@@ -23,80 +23,61 @@ def leases(store: Store) -> MongoLeases:
     return MongoLeases(store.databases)
 
 
-async def test_a_renewed_lease_is_not_taken(leases: MongoLeases) -> None:
-    """A writer that renews in time is left alone."""
-    await leases.register("a", HOME, SHORT)
-    assert await leases.renew("a", LONG)
+async def test_a_writer_is_overdue_when_it_does_not_renew(leases: MongoLeases) -> None:
+    """A writer that renews in time is not overdue, one that does not is; both say where they run."""
+    await leases.register("a", HOME, 7001, SHORT)
+    await leases.register("b", HOME, 7002, SHORT)
+    assert await leases.renew("b", LONG)
     await asyncio.sleep(0.1)
-    assert await leases.take("b", LONG, overdue=True) is None
+    assert await leases.writers() == {
+        "a": Writer(HOME, 7001, overdue=True, ended=False, seen=""),
+        "b": Writer(HOME, 7002, overdue=False, ended=False, seen=""),
+    }
 
 
-async def test_an_overdue_lease_is_taken_once(leases: MongoLeases) -> None:
-    """Of several heirs only one gets a writer that did not renew; it is told by its renewal that it was taken."""
-    await leases.register("a", HOME, SHORT)
-    await asyncio.sleep(0.1)
-    taken = await asyncio.gather(*(leases.take(heir, LONG, overdue=True) for heir in "bcdef"))
-    assert sorted(taken, key=str) == [None, None, None, None, "a"]
-    assert not await leases.renew("a", LONG)
+async def test_a_writer_learns_who_follows_it(leases: MongoLeases) -> None:
+    """Whoever follows a writer says so in its row; a new registration begins without."""
+    await leases.register("a", HOME, 7001, LONG)
+    await leases.see(["a", "z"], by="d")
+    assert (await leases.writers())["a"].seen == "d"
+    await leases.register("a", HOME, 7001, LONG)
+    assert (await leases.writers())["a"].seen == ""
 
 
-async def test_overdue_leases_are_left_when_not_asked_for(leases: MongoLeases) -> None:
-    """Who is not sure that others could renew does not take what is overdue."""
-    await leases.register("a", HOME, SHORT)
-    await asyncio.sleep(0.1)
-    assert await leases.take("b", LONG, overdue=False) is None
-
-
-async def test_a_handed_over_lease_is_taken_at_once(leases: MongoLeases) -> None:
-    """A writer that handed over is taken without waiting."""
-    await leases.register("a", HOME, LONG)
-    await leases.hand_over("a")
-    assert await leases.take("b", LONG, overdue=False) == "a"
-    assert await leases.take("c", LONG, overdue=False) is None
-
-
-async def test_a_writer_known_to_be_dead_is_taken_at_once(leases: MongoLeases) -> None:
-    """A writer whose process is known to be gone is taken without waiting, by name."""
-    await leases.register("a", HOME, LONG)
-    await leases.register("z", HOME, LONG)
-    assert await leases.homes() == {"a": HOME, "z": HOME}
-    assert await leases.take("b", LONG, overdue=False, dead="z") == "z"
-    assert await leases.homes() == {"a": HOME}
-
-
-async def test_an_heir_renews_what_it_has_taken(leases: MongoLeases) -> None:
-    """What an heir took stays its own as long as it renews, and is free when it does not."""
-    await leases.register("a", HOME, SHORT)
-    await leases.register("b", HOME, LONG)
-    await leases.register("c", HOME, LONG)
-    await asyncio.sleep(0.1)
-    assert await leases.take("b", SHORT, overdue=True) == "a"
-    await leases.renew("b", 0.2)
-    await asyncio.sleep(0.1)
-    assert await leases.take("c", LONG, overdue=True) is None
-    await asyncio.sleep(0.2)
-    assert await leases.take("c", LONG, overdue=True) == "a"
-
-
-async def test_a_removed_writer_is_nobodys(leases: MongoLeases) -> None:
-    """A writer that left nothing is not taken, and its renewal fails."""
-    await leases.register("a", HOME, SHORT)
+async def test_an_ended_writer_is_known_until_it_is_removed(leases: MongoLeases) -> None:
+    """A writer that ended and left something stays registered; one that is removed cannot renew."""
+    await leases.register("a", HOME, 7001, LONG)
+    await leases.end("a")
+    assert (await leases.writers())["a"].ended
     await leases.remove("a")
-    await asyncio.sleep(0.1)
-    assert await leases.take("b", LONG, overdue=True) is None
+    assert await leases.writers() == {}
     assert not await leases.renew("a", LONG)
 
 
 async def test_a_role_has_one_holder(leases: MongoLeases) -> None:
     """A role is held by one writer until it gives it up or does not renew."""
-    held = await asyncio.gather(*(leases.hold("timers", writer, LONG) for writer in "abc"))
-    assert sorted(held) == [False, False, True]
-    holder = "abc"[held.index(True)]
-    assert await leases.hold("timers", holder, SHORT)
+    told = await asyncio.gather(*(leases.hold("deliverer", writer, LONG) for writer in "abc"))
+    holder = told[0]
+    assert set(told) == {holder}
+    assert await leases.hold("deliverer", holder, SHORT) == holder
     await asyncio.sleep(0.1)
-    assert await leases.hold("timers", "d", LONG)
-    assert not await leases.hold("timers", holder, LONG)
-    await leases.release("timers", holder)
-    assert not await leases.hold("timers", holder, LONG)
-    await leases.release("timers", "d")
-    assert await leases.hold("timers", holder, LONG)
+    assert await leases.hold("deliverer", "d", LONG) == "d"
+    assert await leases.hold("deliverer", holder, LONG) == "d"
+    await leases.release("deliverer", holder)
+    assert await leases.hold("deliverer", holder, LONG) == "d"
+    await leases.release("deliverer", "d")
+    assert await leases.hold("deliverer", holder, LONG) == holder
+
+
+async def test_an_overdue_role_is_left_when_not_asked_for(leases: MongoLeases) -> None:
+    """Who is not sure that the holder could renew does not take the role; the holder itself still may."""
+    assert await leases.hold("deliverer", "a", SHORT) == "a"
+    await asyncio.sleep(0.1)
+    assert await leases.hold("deliverer", "b", LONG, overdue=False) == "a"
+    assert await leases.hold("deliverer", "a", LONG, overdue=False) == "a"
+
+
+async def test_a_dead_holder_loses_its_role_at_once(leases: MongoLeases) -> None:
+    """A role of a writer that is known to be dead is taken without waiting for its lease."""
+    assert await leases.hold("deliverer", "a", LONG) == "a"
+    assert await leases.hold("deliverer", "b", LONG, over=["a"]) == "b"

@@ -34,8 +34,8 @@ CHANGE = Change(
 )
 
 
-def row(seq: int, owner: str = "me", subscription: str = "urn:s:1") -> Parked:
-    return Parked(f"{subscription}|{seq}", owner, subscription, seq, "urn:x:1", (CHANGE,))
+def row(seq: int, subscription: str = "urn:s:1", lane: str = "urn:x:1") -> Parked:
+    return Parked(f"{subscription}|{seq}", subscription, seq, lane, (CHANGE,))
 
 
 @pytest.fixture
@@ -47,43 +47,31 @@ def parked(store: Store) -> MongoParkedDeliveries:
 async def test_what_is_put_is_loaded_in_order(parked: MongoParkedDeliveries) -> None:
     """Rows come back as they were, in the order of their seq, after a place and up to a number."""
     await parked.put("", [row(3), row(1), row(2)])
-    assert await parked.load("", "me", "urn:s:1", after=0, limit=10) == [row(1), row(2), row(3)]
-    assert await parked.load("", "me", "urn:s:1", after=1, limit=1) == [row(2)]
+    assert await parked.load("", "urn:s:1", after=0, limit=10) == [row(1), row(2), row(3)]
+    assert await parked.load("", "urn:s:1", after=1, limit=1) == [row(2)]
 
 
 async def test_a_row_is_kept_once(parked: MongoParkedDeliveries) -> None:
     """A row whose id is there already is left as it is; the others of the same call are kept."""
     await parked.put("", [row(1)])
-    await parked.put("", [row(1, owner="other"), row(2)])
-    assert await parked.load("", "me", "urn:s:1", after=0, limit=10) == [row(1), row(2)]
+    await parked.put("", [row(1, lane="urn:x:2"), row(2)])
+    assert await parked.load("", "urn:s:1", after=0, limit=10) == [row(1), row(2)]
 
 
 async def test_rows_are_removed_and_discarded(parked: MongoParkedDeliveries) -> None:
     """Rows go by id, or with their subscription."""
     await parked.put("", [row(1), row(2), row(1, subscription="urn:s:2")])
     await parked.remove("", [row(1).id])
-    assert await parked.load("", "me", "urn:s:1", after=0, limit=10) == [row(2)]
-    await parked.put("", [row(3, owner="other")])
-    await parked.discard("", "urn:s:1", "me")
-    assert await parked.subscriptions("", "me") == ["urn:s:2"]
-    assert await parked.subscriptions("", "other") == ["urn:s:1"]
-    await parked.discard("", "urn:s:1", None)
-    assert await parked.subscriptions("", "other") == []
+    assert await parked.load("", "urn:s:1", after=0, limit=10) == [row(2)]
+    await parked.discard("", "urn:s:1")
+    assert await parked.subscriptions("") == ["urn:s:2"]
 
 
-async def test_an_heir_gets_the_rows_of_an_owner(parked: MongoParkedDeliveries) -> None:
-    """Adoption gives all rows of one owner to another, and no others."""
-    await parked.put("", [row(1), row(2), row(3, owner="other")])
-    assert await parked.adopt("", "me", "heir") == 2
-    assert await parked.subscriptions("", "me") == []
-    assert await parked.load("", "heir", "urn:s:1", after=0, limit=10) == [row(1, owner="heir"), row(2, owner="heir")]
-
-
-async def test_owners_do_not_see_each_others_rows(parked: MongoParkedDeliveries) -> None:
-    """A process loads only what is its own, in its own tenant."""
-    await parked.put("", [row(1, owner="other")])
-    assert await parked.load("", "me", "urn:s:1", after=0, limit=10) == []
-    assert await parked.load("ward", "other", "urn:s:1", after=0, limit=10) == []
+async def test_tenants_do_not_see_each_others_rows(parked: MongoParkedDeliveries) -> None:
+    """What one tenant has parked another one does not load."""
+    await parked.put("", [row(1)])
+    assert await parked.load("ward", "urn:s:1", after=0, limit=10) == []
+    assert await parked.subscriptions("ward") == []
 
 
 async def test_dead_letters(parked: MongoParkedDeliveries) -> None:
@@ -93,14 +81,14 @@ async def test_dead_letters(parked: MongoParkedDeliveries) -> None:
     await parked.bury("", letters)
     assert await parked.dead("", "urn:s:1", limit=10) == letters
     assert await parked.dead("", "urn:s:1", limit=10, offset=1) == letters[1:]
-    assert await parked.load("", "me", "urn:s:1", after=0, limit=10) == [row(2)]
+    assert await parked.load("", "urn:s:1", after=0, limit=10) == [row(2)]
 
 
 async def test_dead_letters_are_delivered_again(parked: MongoParkedDeliveries) -> None:
     """Dead letters become rows again: those named, those since a time, or all."""
     await parked.bury("", [DeadLetter(row(number), number * 10, "500") for number in (1, 2, 3, 4)])
-    assert await parked.exhume("", "urn:s:1", "me", ids=[row(2).id], since=None) == 1
-    assert await parked.exhume("", "urn:s:1", "me", ids=None, since=40) == 1
-    assert await parked.load("", "me", "urn:s:1", after=0, limit=10) == [row(2), row(4)]
-    assert await parked.exhume("", "urn:s:1", "me", ids=None, since=None) == 2
+    assert await parked.exhume("", "urn:s:1", ids=[row(2).id], since=None) == 1
+    assert await parked.exhume("", "urn:s:1", ids=None, since=40) == 1
+    assert await parked.load("", "urn:s:1", after=0, limit=10) == [row(2), row(4)]
+    assert await parked.exhume("", "urn:s:1", ids=None, since=None) == 2
     assert await parked.dead("", "urn:s:1", limit=10) == []

@@ -1,0 +1,46 @@
+"""Which numbers of a writer's log have been read."""
+
+from __future__ import annotations
+
+from tsunagu.broker.changes import Position
+
+GAP_SECONDS = 60.0
+GAPS_AT_MOST = 10_000
+
+
+class Gaps:
+    """All numbers from `start` to `last` have been seen, but those in the gaps.
+
+    Commits of one writer may take effect out of order, and one that was given up leaves its numbers unused: a gap is
+    looked for again for `GAP_SECONDS`, longer than any commit takes.
+    """
+
+    def __init__(self, start: int) -> None:
+        self.last = start
+        self._missing: dict[int, float] = {}
+
+    @property
+    def lowest(self) -> int:
+        """The lowest number not seen."""
+        return min(self._missing) if self._missing else self.last + 1
+
+    def fill(self, number: int, now: float) -> bool:
+        """Note a number at a time (monotonic); tell whether it is new."""
+        if number > self.last:
+            for missing in range(self.last + 1, number):
+                self._missing[missing] = now
+            self.last = number
+            if len(self._missing) > GAPS_AT_MOST:
+                self._forget(now)
+            return True
+        return self._missing.pop(number, None) is not None
+
+    def _forget(self, now: float) -> None:
+        for number in [number for number, since in self._missing.items() if now - since > GAP_SECONDS]:
+            del self._missing[number]
+
+    def position(self, now: float) -> Position:
+        """Return what is still to be read, without the gaps that are too old to be filled."""
+        if self._missing:
+            self._forget(now)
+        return Position(self.last, tuple(self._missing))
