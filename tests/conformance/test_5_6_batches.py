@@ -84,6 +84,15 @@ async def test_5_6_9_no_overwrite_reports_what_was_there(client: httpx.AsyncClie
     assert (after["x"], after["y"]) == (prop(1), prop(3))
 
 
+@pytest.mark.parametrize("word", ["replace", "update"])
+async def test_5_6_9_words_of_upsert_change_nothing_of_an_update(client: httpx.AsyncClient, word: str) -> None:
+    """Clients send the options of an upsert to an update, too: attributes are replaced as ever, others stay."""
+    await create(client, {"id": "urn:a:1", "type": "A", "x": prop(1), "y": prop(1)})
+    body = [{"id": "urn:a:1", "type": "A", "x": prop(2)}]
+    assert (await client.post(f"/entityOperations/update?options={word}", json=body)).status_code == 204
+    assert await shown(client, "urn:a:1", format="simplified") == {"id": "urn:a:1", "type": "A", "x": 2, "y": 1}
+
+
 async def test_5_6_20_merge_deletes_by_null(client: httpx.AsyncClient) -> None:
     """A batch merge goes into values and removes what is Null; 204 when all succeeded."""
     await create(client, entity(1, x=prop({"a": 1, "b": 2}), y=prop(1)))

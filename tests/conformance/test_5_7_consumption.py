@@ -140,6 +140,7 @@ async def test_5_7_2_attrs_select_and_project(client: httpx.AsyncClient) -> None
     [
         ({"type": "*"}, ["urn:a:mayor", "urn:a:river", "urn:a:town"]),
         ({"local": "true", "idPattern": ".*r$"}, ["urn:a:mayor", "urn:a:river"]),
+        ({"id": "urn:a:town,urn:a:none", "pick": "id,size"}, ["urn:a:town"]),
         ({"type": "Town,Person", "id": "urn:a:town,urn:a:river"}, ["urn:a:town"]),
         ({"q": 'level>2;name[ja]=="川"'}, ["urn:a:river"]),
         ({"georel": "near;maxDistance==1000", "geometry": "Point", "coordinates": "[139.6,35.6]"}, ["urn:a:river"]),
@@ -183,7 +184,7 @@ async def test_6_3_13_limit_zero_counts_only(client: httpx.AsyncClient) -> None:
     assert_problem(await client.get("/entities?type=*&limit=1001"), 403, "TooManyResults", "limit")
 
 
-@pytest.mark.parametrize("query", ["", "?id=urn:a:river", "?type=*&local=false", "?type=River&csf=))bad(("])
+@pytest.mark.parametrize("query", ["", "?idPattern=.*", "?type=*&local=false", "?type=River&csf=))bad(("])
 async def test_5_7_2_a_wide_or_contradictory_query_is_refused(client: httpx.AsyncClient, query: str) -> None:
     """A query that limits nothing, contradicts itself or has a malformed context source filter is BadRequestData."""
     assert_problem(await client.get("/entities" + query), 400, "BadRequestData")

@@ -126,7 +126,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "POST", "/entityOperations/update", batch.update, "5.6.9, 6.16.3.1", "updateBatch", "Update entities",
-        parameters=LOCAL, options=("noOverwrite",), takes="Entity[]", statuses=(204, 207),
+        parameters=LOCAL, options=("noOverwrite", "replace", "update"), takes="Entity[]", statuses=(204, 207),
     ),
     Route(
         "POST", "/entityOperations/merge", batch.merge, "5.6.20, 6.31.3.1", "mergeBatch",
