@@ -25,6 +25,7 @@ from tsunagu.app.logs import configure_logs
 from tsunagu.app.parts import Parts
 from tsunagu.broker.api.deliveries import deliveries_router
 from tsunagu.broker.api.dispatch import Api
+from tsunagu.broker.api.feed import feed_router
 from tsunagu.broker.api.inbox import inbox_router
 from tsunagu.broker.api.openapi import describe
 from tsunagu.broker.api.routes import ROUTES
@@ -105,6 +106,11 @@ class Application:
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLD)
 
+    def leave(self) -> None:
+        """End what would go on for ever, live feeds: the process is about to stop."""
+        if self.parts is not None:
+            self.parts.streams.close()
+
     async def stop(self) -> None:
         """Stop the parts in order."""
         if self.parts is not None:
@@ -131,6 +137,7 @@ def rest_of(parts: Parts, store: ProvisioningStore) -> FastAPI:
     app.include_router(status_router(parts.services, metrics))
     app.include_router(inbox_router(parts.services, parts.inbox))
     app.include_router(deliveries_router(parts.services, parts.deliveries))
+    app.include_router(feed_router(parts.services, parts.feeds, parts.streams))
     app.include_router(provisioning_router(store, port=parts.settings.port))
     app.include_router(management_router(store, parts.door))
 

@@ -25,6 +25,7 @@ from tsunagu.app.command_watch import CommandWatch
 from tsunagu.app.device_push import DevicePusher
 from tsunagu.app.sink import BrokerSink
 from tsunagu.broker.access.outgoing import OutgoingGuard
+from tsunagu.broker.api.feed import Streams
 from tsunagu.broker.api.origin import own_base
 from tsunagu.broker.api.services import Services
 from tsunagu.broker.changes import Listeners
@@ -49,7 +50,9 @@ from tsunagu.broker.storage.mongo.deliveries import MongoDeliveryRecords
 from tsunagu.broker.storage.mongo.entities import MongoReader
 from tsunagu.broker.storage.mongo.leases import MongoLeases
 from tsunagu.broker.storage.mongo.parked import MongoParkedDeliveries
+from tsunagu.broker.storage.mongo.tail import MongoTail
 from tsunagu.subscriptions.dispatcher import Dispatcher
+from tsunagu.subscriptions.feeds.feed import Feeds
 from tsunagu.subscriptions.policy import DeliveryPolicy
 from tsunagu.subscriptions.transports import SCHEMES, Transports
 
@@ -88,6 +91,8 @@ class Parts:
         self.records = MongoDeliveryRecords(self.databases)
         self.parked = MongoParkedDeliveries(self.databases)
         self.dispatcher = self._dispatcher()
+        self.feeds = self._feeds()
+        self.streams = Streams()
         self.services = self._services()
         self.deliveries = Deliveries(self.services.subscriptions, self.records, self.parked, self.dispatcher)
         self.sink = BrokerSink(Reports(self.committer), self.entities)
@@ -98,7 +103,7 @@ class Parts:
         requests = CommandRequests(self.devices, self.commands)
         self.devices.introduce = requests.introduce
         self.command_watch = CommandWatch(requests, self.entities, self.catalogue.tenants)
-        self.committer.listener = Listeners(self.reader.pages, self.dispatcher, self.command_watch)
+        self.committer.listener = Listeners(self.reader.pages, self.dispatcher, self.command_watch, self.feeds)
         self.pipeline = self._pipeline()
         self.door = DeviceDoor(self.pipeline, max_body=settings.max_body)
         self.mqtt = self._mqtt()
@@ -117,6 +122,15 @@ class Parts:
             resolver=self.resolver,
             transports=Transports(self.guard),
             policy=DeliveryPolicy.of(self.settings),
+        )
+
+    def _feeds(self) -> Feeds:
+        return Feeds(
+            MongoTail(self.databases, self.log),
+            MongoLeases(self.databases),
+            self.dispatcher.courier,
+            self.dispatcher.store.get,
+            limit=self.settings.feed_limit,
         )
 
     def _services(self) -> Services:
@@ -201,6 +215,7 @@ class Parts:
 
     async def stop(self) -> None:
         """Take everything down; what was acknowledged is committed, what is not delivered yet stays in the log."""
+        self.streams.close()
         if self.mqtt is not None:
             await self.mqtt.stop()
         await self.door.stop()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from tsunagu.schemas.entity import instances
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 Document = dict[str, Any]
 ChangeKind = Literal["created", "updated", "deleted"]
@@ -126,3 +126,27 @@ class ChangeLog(Protocol):
 
     async def move_watermark(self, tenant: str, writer: str, number: int) -> None:
         """Say that every change of `writer` up to `number` is delivered or parked."""
+
+
+class ChangeTail(Protocol):
+    """The end of the log, followed over all writers: the live feed. All methods raise Unavailable."""
+
+    async def ends(self, tenant: str, writers: Iterable[str]) -> dict[str, int]:
+        """Return the highest number that each writer has in the log, 0 where there is none."""
+
+    async def started(self, tenant: str, moment: int) -> list[str]:
+        """Return the writers whose first change is not older than a time (epoch ms)."""
+
+    def reader(self, tenant: str) -> TailReader:
+        """Return a reader for one stream of changes."""
+
+
+class TailReader(Protocol):
+    """Reads on, again and again; keeps what it knows of entities from one reading to the next."""
+
+    async def read(self, positions: Mapping[str, Position]) -> tuple[list[Change | Key], bool]:
+        """Return some of what lies beyond the positions, and whether that is all there is now.
+
+        The changes of each entity come in the order of its versions. What is no change, or not kept in the history, is
+        returned as its key.
+        """

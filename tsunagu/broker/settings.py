@@ -76,6 +76,7 @@ class Settings(BaseModel):
     endpoint_queue: int = Field(
         1000, ge=1, description="notifications held in memory for one endpoint before they are parked"
     )
+    feed_limit: int = Field(1000, ge=1, description="live feeds (Server-Sent Events) open in one process at most")
     lease_seconds: float = Field(10.0, gt=0, description="a process that did not renew its lease for this long is dead")
 
     log_level: str = Field(

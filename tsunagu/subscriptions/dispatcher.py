@@ -78,7 +78,7 @@ class Dispatcher:
         self.bookkeeper = Bookkeeper(records, self.tallies, interval=policy.tally_interval)
         self._numbers = Numbers()
         self._transports = transports
-        courier = Courier(
+        self.courier = courier = Courier(
             transports,
             resolver,
             entities,

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tsunagu.broker.changes import Position
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 GAP_SECONDS = 60.0
 GAPS_AT_MOST = 10_000
@@ -38,6 +43,24 @@ class Gaps:
     def _forget(self, now: float) -> None:
         for number in [number for number, since in self._missing.items() if now - since > GAP_SECONDS]:
             del self._missing[number]
+
+    @classmethod
+    def at(cls, position: Position, now: float) -> Gaps:
+        """Return the gaps of a reader who stands at a position."""
+        gaps = cls(position.number)
+        gaps._missing = dict.fromkeys(position.missing, now)
+        return gaps
+
+    def copy(self) -> Gaps:
+        """Return another one at the same place."""
+        other = Gaps(self.last)
+        other._missing = dict(self._missing)
+        return other
+
+    @property
+    def missing(self) -> Collection[int]:
+        """The numbers up to `last` that were not seen."""
+        return self._missing.keys()
 
     def position(self, now: float) -> Position:
         """Return what is still to be read, without the gaps that are too old to be filled."""

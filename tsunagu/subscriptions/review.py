@@ -35,7 +35,7 @@ class Review:
         From the parking they are delivered in order, also if this process should die meanwhile.
         """
         count = 0
-        only = _Only(self._present(tenant, subscription))
+        only = Only(self._present(tenant, subscription))
         async for change in self._changes.between(tenant, start, end):
             if not only.concerned(change):
                 continue
@@ -55,7 +55,7 @@ class Review:
     async def preview(self, tenant: str, entry: Entry, count: int) -> list[Previewed]:
         """Return which of the latest `count` changes a subscription would be told of, and how."""
         subscription = compile_subscription(tenant, entry)
-        only = _Only(subscription)
+        only = Only(subscription)
         found: list[Previewed] = []
         async for change in self._changes.latest(tenant, count):
             if only.concerned(change):
@@ -70,16 +70,17 @@ def _shown(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     return tuple((key, masked_value(key, value)) for key, value in headers)
 
 
-class _Only:
-    """Asks of one subscription whether changes concern it, paused or expired as it may be."""
+class Only:
+    """Asks of one subscription whether changes concern it, paused or expired as it may be, and periodic or not."""
 
     def __init__(self, subscription: Subscription) -> None:
-        self._subscription = replace(subscription, active=True, expires=NEVER, interval=0.0)
+        self.subscription = subscription
         self._index = SubscriptionIndex()
-        self._index.add(self._subscription)
+        self._index.add(replace(subscription, active=True, expires=NEVER, interval=0.0))
 
-    def concerned(self, change: Change) -> bool:
-        """Tell whether a notification of a change is due."""
-        effect = Effect(change)
+    def concerned(self, change: Change, effect: Effect | None = None) -> bool:
+        """Tell whether a notification of a change is due; `effect` is what it amounts to, if that is known."""
+        if effect is None:
+            effect = Effect(change)
         shelves = self._index.shelves_for(change.entity_id, effect.document["type"])
         return bool(matching(candidates(shelves, effect), effect, time.time_ns() // 1_000_000))

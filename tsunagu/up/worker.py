@@ -15,9 +15,23 @@ from tsunagu.up.protocol import JoiningProtocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tsunagu.app.application import Application
     from tsunagu.broker.settings import Settings
 
 DRAIN = 10  # seconds that requests under way have to end after SIGTERM
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which tells the application that it is about to wait for the requests under way."""
+
+    def __init__(self, config: uvicorn.Config, application: Application) -> None:
+        super().__init__(config)
+        self._application = application
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop: take nothing new, wait for what is under way, then end the application."""
+        self._application.leave()
+        await super().shutdown(sockets)
 
 
 def serve(settings: Settings, *, descriptors: Sequence[int] = ()) -> int:
@@ -33,8 +47,9 @@ def serve(settings: Settings, *, descriptors: Sequence[int] = ()) -> int:
         for port, option in ((settings.north_port, "TSUNAGU_NORTH_PORT"), (settings.south_port, "TSUNAGU_SOUTH_PORT")):
             if port:
                 listeners.append(listening_socket(settings.host, port, option=option))
+    application = create_app(settings)
     config = uvicorn.Config(
-        with_cors(create_app(settings), settings.cors_origins),
+        with_cors(application, settings.cors_origins),
         loop="uvloop",
         http=JoiningProtocol,
         ws="none",
@@ -46,6 +61,6 @@ def serve(settings: Settings, *, descriptors: Sequence[int] = ()) -> int:
         backlog=BACKLOG,
         timeout_graceful_shutdown=DRAIN,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config, application)
     server.run(sockets=listeners)
     return 0 if server.started else 1

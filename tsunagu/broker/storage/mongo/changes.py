@@ -57,7 +57,7 @@ class MongoChangeLog:
             async with database.client.start_session(snapshot=True) as session:
                 found = database[CHANGES].find({"$or": spans}, session=session).sort([("at", 1), ("v", 1)])
                 async for page in _pages(found.allow_disk_use(True)):
-                    for record, change in zip(page, await self._rebuilt(tenant, page, states), strict=True):
+                    for record, change in zip(page, await self.rebuilt(tenant, page, states), strict=True):
                         yield change if change is not None else (record["_id"]["w"], record["_id"]["n"])
 
     async def between(self, tenant: str, start: int, end: int) -> AsyncIterator[Change]:
@@ -81,11 +81,11 @@ class MongoChangeLog:
         found = records.find({**where, "k": {"$ne": LATE}}).sort([("at", 1), ("v", 1)]).allow_disk_use(True)
         with translated():
             async for page in _pages(found):
-                for change in await self._rebuilt(tenant, page, states):
+                for change in await self.rebuilt(tenant, page, states):
                     if change is not None:
                         yield change
 
-    async def _rebuilt(self, tenant: str, records: list[Record], states: States) -> list[Change | None]:
+    async def rebuilt(self, tenant: str, records: list[Record], states: States) -> list[Change | None]:
         """Return the changes of records, None for what is no change; `states`: (version, document) of entities met."""
         versions: dict[str, int] = {}
         wanted: dict[str, list[int]] = {}

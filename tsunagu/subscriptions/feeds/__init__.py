@@ -1,0 +1,1 @@
+"""The live feed: changes as they are committed, by any process, for whoever holds a connection open."""
