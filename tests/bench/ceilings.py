@@ -14,7 +14,7 @@ from typing import Any
 import uvicorn
 from pymongo import AsyncMongoClient
 
-from tsunagu.up.protocol import JoiningProtocol
+from tsunagu.up.protocol import Protocol
 
 
 def bare(size: int) -> Any:
@@ -57,7 +57,7 @@ if __name__ == "__main__":
         bare(int(sys.argv[3])),
         port=int(sys.argv[2]),
         loop="uvloop",
-        http=JoiningProtocol,
+        http=Protocol,
         ws="none",
         lifespan="off",
         access_log=False,

@@ -10,7 +10,7 @@ import uvicorn
 from tsunagu.app import create_app
 from tsunagu.app.cors import with_cors
 from tsunagu.up.ports import BACKLOG, listening_socket
-from tsunagu.up.protocol import JoiningProtocol
+from tsunagu.up.protocol import Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +51,7 @@ def serve(settings: Settings, *, descriptors: Sequence[int] = ()) -> int:
     config = uvicorn.Config(
         with_cors(application, settings.cors_origins),
         loop="uvloop",
-        http=JoiningProtocol,
+        http=Protocol,
         ws="none",
         lifespan="on",
         log_config=None,

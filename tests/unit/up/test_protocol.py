@@ -1,60 +1,140 @@
-"""One write for an answer's head and body."""
+"""The server's HTTP protocol: whole answers in one piece, and all that HTTP/1.1 asks of a connection."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
 from typing import Any
 
-from tsunagu.up.protocol import JoiningTransport
+import pytest
+import uvicorn
 
-HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
+from tsunagu.asgi import WHOLE_ANSWER, send_whole
+from tsunagu.up.protocol import Protocol
 
-
-class Recorder:
-    """A transport that keeps what is written to it."""
-
-    def __init__(self) -> None:
-        self.written: list[bytes] = []
-        self.closed = False
-
-    def write(self, data: bytes) -> None:
-        self.written.append(data)
-
-    def close(self) -> None:
-        self.closed = True
-
-    def is_closing(self) -> bool:
-        return self.closed
+BODY = b'{"a":1}'
+LENGTH = (b"content-length", b"%d" % len(BODY))
 
 
-def joined() -> tuple[Any, Recorder]:
-    recorder = Recorder()
-    return JoiningTransport(recorder, asyncio.get_running_loop()), recorder  # type: ignore[arg-type]
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    """Answers whole under /whole, echoes a body under /echo, streams under /stream, splits a header under /split."""
+    path = scope["path"]
+    if path == "/stream":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for part in (b"one", b"two"):
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    elif path == "/echo":
+        body = (await receive())["body"]
+        await send_whole(scope, send, 200, [(b"content-length", b"%d" % len(body))], body)
+    elif path == "/split":
+        await send_whole(scope, send, 200, [LENGTH, (b"location", b"/a\r\nset-cookie: x")], BODY)
+    else:
+        shown = (b"seen", b"%s %s" % (scope["raw_path"], scope["query_string"]))
+        await send_whole(scope, send, 200, [LENGTH, shown], BODY)
 
 
-async def test_head_and_body_go_out_together() -> None:
-    """The head waits for the body that is written in the same turn."""
-    transport, recorder = joined()
-    transport.write(HEAD)
-    transport.write(b"{}")
-    await asyncio.sleep(0)
-    assert recorder.written == [HEAD + b"{}"]
+@contextlib.asynccontextmanager
+async def serving(idle: int = 5) -> AsyncIterator[int]:
+    """Serve the application; gives the port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        application, http=Protocol, ws="none", lifespan="off", log_config=None, server_header=False,
+        date_header=False, timeout_keep_alive=idle,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server._serve(sockets=[listener]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await task
 
 
-async def test_a_head_alone_goes_out_with_the_turn() -> None:
-    """A stream's head does not wait for its first event."""
-    transport, recorder = joined()
-    transport.write(HEAD)
-    assert recorder.written == []
-    await asyncio.sleep(0)
-    assert recorder.written == [HEAD]
+async def talk(port: int, *parts: bytes) -> bytes:
+    """Send parts of a conversation, the last of which ends it, and return all that comes back."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(0.02)
+        async with asyncio.timeout(10):
+            return await reader.read()
+    finally:
+        writer.close()
 
 
-async def test_nothing_is_kept_back_at_the_end() -> None:
-    """Closing writes the head first; an interim answer is never kept back; other methods reach the transport."""
-    transport, recorder = joined()
-    transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    transport.write(HEAD)
-    transport.close()
-    assert recorder.written == [b"HTTP/1.1 100 Continue\r\n\r\n", HEAD]
-    assert transport.is_closing()
+GET = b"GET /whole?x=%20 HTTP/1.1\r\nHost: a\r\n\r\n"
+LAST = b"GET /whole HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+
+async def test_requests_of_one_connection_are_answered_in_turn() -> None:
+    """A connection stays open between answers, takes requests that come at once, and closes when it is asked to."""
+    async with serving() as port:
+        apart = await talk(port, GET, GET, LAST)
+        at_once = await talk(port, GET + GET + LAST)
+    assert apart == at_once
+    assert apart.count(b"HTTP/1.1 200 OK\r\n") == apart.count(b"\r\n\r\n" + BODY) == 3
+    assert b"seen: /whole x=%20\r\n" in apart
+    assert apart.count(b"connection: close\r\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("request_text", "expected"),
+    [
+        (b"HEAD /whole HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", [b"content-length: 7\r\n"]),
+        (b"GET /whole HTTP/1.0\r\n\r\n", [b"connection: close\r\n", BODY]),
+        (b"GET http://a/whole HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", [b"seen: /whole \r\n", BODY]),
+        (b"GET /stream HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", [b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"]),
+        (b"POST /echo HTTP/1.1\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc", [b"\r\n\r\nabc"]),
+        (b"GET /whole HTTP/9\r\n\r\n", [b"HTTP/1.1 400 "]),
+    ],
+)
+async def test_one_request(request_text: bytes, expected: list[bytes]) -> None:
+    """HEAD has no body, HTTP/1.0 closes, a URL may be whole, streams are chunked, bodies arrive, rubbish is 400."""
+    async with serving() as port:
+        answer = await talk(port, request_text)
+    assert all(part in answer for part in expected)
+    assert answer.endswith(b"\r\n\r\n") or not request_text.startswith(b"HEAD")
+
+
+async def test_a_client_that_asks_whether_to_go_on_is_told() -> None:
+    """100 Continue goes out before the answer, once the body is wanted."""
+    head = b"POST /echo HTTP/1.1\r\nContent-Length: 3\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
+    async with serving() as port:
+        answer = await talk(port, head, b"abc")
+    assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+
+
+async def test_a_header_with_a_line_break_is_never_sent() -> None:
+    """What would split an answer becomes a 500."""
+    async with serving() as port:
+        answer = await talk(port, b"GET /split HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    assert b"set-cookie" not in answer
+
+
+async def test_an_idle_connection_is_closed() -> None:
+    """A connection without a request under way is closed after its time, counted from its last answer."""
+    async with serving(idle=1) as port:
+        assert (await talk(port, GET)).endswith(BODY)
+        assert (await talk(port, GET, GET)).count(BODY) == 2
+
+
+async def test_without_the_servers_help_an_answer_is_two_messages() -> None:
+    """On another ASGI server, or when the connection cannot take it now, the answer goes ASGI's way."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    for extensions in ({}, {"extensions": {WHOLE_ANSWER: lambda *_: False}}):
+        sent.clear()
+        await send_whole({"method": "GET", **extensions}, send, 200, [LENGTH], BODY)
+        assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+        assert sent[1]["body"] == BODY

@@ -32,6 +32,7 @@ from tsunagu.adapters.inbound.topics import is_named
 from tsunagu.adapters.message import Message
 from tsunagu.adapters.registry import FORMATS
 from tsunagu.adapters.sink import SinkUnavailable
+from tsunagu.asgi import send_whole
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -109,8 +110,7 @@ class DeviceDoor:
         ]
         if retry_after is not None:
             headers.append((b"retry-after", str(retry_after).encode()))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await send_whole(scope, send, status, headers, body)
 
     async def _commands(self, message: Message) -> tuple[bytes, bytes]:
         """Return the commands that wait for the device, and their content type. Raises DeviceError, SinkUnavailable."""

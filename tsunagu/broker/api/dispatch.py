@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
+from tsunagu.asgi import send_whole
 from tsunagu.broker.api.bodies import check_coding, check_length
 from tsunagu.broker.api.call import Answer, Call, header_table
 from tsunagu.broker.api.negotiation import is_linked_data, negotiate
@@ -149,7 +150,7 @@ class Api:
         if tenant:
             answer.headers.append((b"ngsild-tenant", tenant))
         self.services.origin.amend(answer, headers)
-        await respond(answer, send, head=scope["method"] == "HEAD")
+        await respond(scope, send, answer)
         self._traffic.record(operation, answer.status, perf_counter() - started)
 
     async def _check_tenant(self, route: Route, tenant: str) -> None:
@@ -191,11 +192,10 @@ class Options(Exception):
         self.allowed = allowed
 
 
-async def respond(answer: Answer, send: Send, *, head: bool) -> None:
-    """Send an answer; only its headers for a HEAD request."""
+async def respond(scope: Scope, send: Send, answer: Answer) -> None:
+    """Send an answer."""
     body = answer.body or b""
     headers = answer.headers
     if answer.status not in WITHOUT_LENGTH:
         headers.append((b"content-length", b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head else body})
+    await send_whole(scope, send, answer.status, headers, body)
