@@ -39,8 +39,8 @@ AGAIN = 10_000  # ms after which a command that is still queued is sent once mor
 class Publisher(Protocol):
     """Who can publish to devices: the MQTT door."""
 
-    async def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> None:
-        """Publish; return once the MQTT broker has it. Raises SinkUnavailable when it is away."""
+    async def publish(self, tenant: str, topic: str, payload: bytes, *, qos: int, retain: bool) -> None:
+        """Publish to a tenant's device; return once the MQTT broker has it. Raises SinkUnavailable when it is away."""
 
 
 class Commands:
@@ -52,6 +52,7 @@ class Commands:
         self.sink = sink
         self.publisher: Publisher | None = None
         self.pusher: Pusher | None = None
+        self._last = 0
 
     async def send(
         self, plan: Plan, command: Entry, value: Any, *, expires_in: float = DAY, key: str | None = None
@@ -61,7 +62,7 @@ class Commands:
         `key` names a request that may be made twice: the second time nothing is done, and None returned.
         Raises BadMeasure, BadExpression, SinkUnavailable.
         """
-        now = clock.now()
+        now = self._last = max(clock.now(), self._last + 1)  # ids of one process sort as they were given
         device = canonical(plan.device_id)
         waiting = {"device": device, "apikey": plan.apikey, "state": {"$in": OPEN}}
         try:
@@ -126,7 +127,9 @@ class Commands:
         if self.publisher is None:
             return entry
         try:
-            await self.publisher.publish(entry["topic"], entry["payload"], qos=entry["qos"], retain=entry["retain"])
+            await self.publisher.publish(
+                tenant, entry["topic"], entry["payload"], qos=entry["qos"], retain=entry["retain"]
+            )
         except SinkUnavailable:
             return entry
         return await self._move(tenant, entry, SENT)

@@ -58,7 +58,7 @@ async def _send(commands: Commands, plan: Plan, body: bytes) -> None:
             raise SinkUnavailable(pushed.fault)
     elif commands.publisher is not None:
         topic = f"{plan.slash}{plan.apikey}/{plan.device_id}/configuration/values"
-        await commands.publisher.publish(topic, body, qos=1, retain=False)
+        await commands.publisher.publish(plan.tenant, topic, body, qos=1, retain=False)
 
 
 def _value(instance: Any) -> Any:

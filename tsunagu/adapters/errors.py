@@ -11,6 +11,7 @@ The tree::
     ├── BadExpression       400  INVALID_EXPRESSION          a JEXL expression that cannot be parsed or computed
     ├── EntityRefused       400  ENTITY_REFUSED              the broker did not take the entity
     ├── ImageRefused        415  IMAGE_REFUSED               picture data: never taken
+    ├── NotAllowed          401  NOT_ALLOWED                 the request does not show the credential that is needed
     ├── GroupNotFound       404  DEVICE_GROUP_NOT_FOUND      no group has this apikey
     ├── DeviceNotFound      404  DEVICE_NOT_FOUND            the group does not know the device
     ├── MethodNotAllowed    405  METHOD_NOT_ALLOWED          the path takes other methods
@@ -83,6 +84,13 @@ class ImageRefused(DeviceError):
 
     name = "IMAGE_REFUSED"
     status = 415
+
+
+class NotAllowed(DeviceError):
+    """The request does not show the credential that is needed."""
+
+    name = "NOT_ALLOWED"
+    status = 401
 
 
 class GroupNotFound(DeviceError):

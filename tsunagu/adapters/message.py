@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tsunagu.adapters.errors import DeviceError
+
 
 @dataclass(slots=True)
 class Message:
@@ -21,7 +23,8 @@ class Message:
     may have handed this message over before; `retained` that the MQTT broker kept it from an earlier time.
     `tag` is the door's own (an MQTT packet id). `key` names a message that is kept elsewhere (in the quarantine) and
     may be replayed again and again. `too_large` is the size in bytes of a payload that the door did not take; `body` is
-    empty then.
+    empty then. `realm` is the tenant whose groups alone the message reaches, None for all. `fault` is what the door
+    found wrong with it already.
     """
 
     format: str
@@ -35,6 +38,8 @@ class Message:
     tag: int = 0
     key: str = ""
     too_large: int = 0
+    realm: str | None = None
+    fault: DeviceError | None = None
 
 
 @dataclass(slots=True)

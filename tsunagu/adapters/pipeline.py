@@ -18,7 +18,7 @@ from tsunagu.adapters import clock, metrics
 from tsunagu.adapters.configuration import answer_configuration
 from tsunagu.adapters.counters import CountReducer, flow_id
 from tsunagu.adapters.devices.plan import settings_of
-from tsunagu.adapters.errors import AdapterFault, DeviceError, EntityRefused, TooLarge
+from tsunagu.adapters.errors import AdapterFault, DeviceError, EntityRefused, GroupNotFound, TooLarge
 from tsunagu.adapters.health import HealthMonitor
 from tsunagu.adapters.heartbeats import map_heartbeat
 from tsunagu.adapters.mapping import map_measure
@@ -169,8 +169,11 @@ class Pipeline:
             try:
                 if one.message.too_large:
                     raise TooLarge(f"the payload has {one.message.too_large} bytes, more than are taken")  # noqa: TRY301
+                if one.message.fault is not None:
+                    raise one.message.fault  # noqa: TRY301
                 if row.configured:
                     group = await self.registry.group(row.resources, one.message.named.get("apikey", ""))
+                    check_realm(one.message, group["service"])
                     one.tenant = group["service"]
                     readings = row.decode(one.message, settings_of(group.get("internal_attributes")))
                 else:
@@ -180,6 +183,7 @@ class Pipeline:
                 raise
             except Exception as error:  # noqa: BLE001 - the others of the batch go on
                 fail(one, error)
+                one.tenant = one.tenant or one.message.realm or ""
 
     async def _identify(self, work: Sequence[Work]) -> None:
         """Find the plan of every reading's device: in memory, or in the registry."""
@@ -191,7 +195,7 @@ class Pipeline:
             for item in one.items:
                 reading = item.reading
                 plan = registry.known(resources, reading.apikey, reading.device_id)
-                if plan is None:
+                if plan is None or (one.message.realm is not None and plan.tenant != one.message.realm):
                     plan = await self._look_up(one, item, resources)
                     if plan is None:
                         break
@@ -199,14 +203,17 @@ class Pipeline:
                 one.tenant = plan.tenant
 
     async def _look_up(self, one: Work, item: Item, resources: tuple[str, ...]) -> Plan | None:
+        reading, realm = item.reading, one.message.realm
         try:
-            return await self.registry.find(resources, item.reading.apikey, item.reading.device_id)
+            if realm is not None:
+                check_realm(one.message, (await self.registry.group(resources, reading.apikey))["service"])
+            return await self.registry.find(resources, reading.apikey, reading.device_id)
         except SinkUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - the others of the batch go on
             fail(one, error)
-            group = self.registry.group_of(resources, item.reading.apikey)
-            one.tenant = group["service"] if group else ""
+            group = self.registry.group_of(resources, reading.apikey) if realm is None else None
+            one.tenant = group["service"] if group else realm or ""
             return None
 
     def _keep_time(self, work: Sequence[Work]) -> None:
@@ -352,6 +359,12 @@ class Pipeline:
             reason=one.error.name,
         )
         metrics.SET_ASIDE.labels(one.message.format, one.error.name).inc()
+
+
+def check_realm(message: Message, tenant: str) -> None:
+    """Raise GroupNotFound for a group of another tenant than the one that the message may reach."""
+    if message.realm is not None and tenant != message.realm:
+        raise GroupNotFound("Couldn't find device group for the apikey of this message in the connection's tenant")
 
 
 def fail(one: Work, error: Exception) -> None:

@@ -49,6 +49,8 @@ def entry_of(tenant: str, message: Message, error: DeviceError) -> Entry:
         "reason": {"name": error.name, "message": str(error)},
         "size": message.too_large or len(message.body),
     }
+    if message.realm is not None:
+        entry["realm"] = message.realm
     if isinstance(error, DeviceNotFound) and error.device_id:
         entry["candidate"] = {"apikey": error.apikey, "deviceId": error.device_id}
     if personal or isinstance(error, ImageRefused):

@@ -8,6 +8,7 @@ FIWARE's two ports, if the settings name them, serve provisioning alone and devi
 from __future__ import annotations
 
 import gc
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -22,6 +23,7 @@ from tsunagu.adapters.provisioning.router import provisioning_router
 from tsunagu.adapters.provisioning.store import ProvisioningStore
 from tsunagu.app.log_level import SharedLogLevel
 from tsunagu.app.logs import configure_logs
+from tsunagu.app.mqtt import refusal
 from tsunagu.app.parts import Parts
 from tsunagu.broker.api.deliveries import deliveries_router
 from tsunagu.broker.api.dispatch import Api
@@ -139,7 +141,7 @@ def rest_of(parts: Parts, store: ProvisioningStore) -> FastAPI:
     app.include_router(deliveries_router(parts.services, parts.deliveries))
     app.include_router(feed_router(parts.services, parts.feeds, parts.streams))
     app.include_router(provisioning_router(store, port=parts.settings.port))
-    app.include_router(management_router(store, parts.door))
+    app.include_router(management_router(store, parts.door, partial(refusal, parts.guard), book=parts.connections.book))
 
     @app.get("/openapi.json", include_in_schema=False)
     def openapi() -> dict[str, Any]:

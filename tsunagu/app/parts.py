@@ -17,12 +17,12 @@ from tsunagu.adapters.command_requests import CommandRequests
 from tsunagu.adapters.commands import Commands
 from tsunagu.adapters.devices.registry import CatalogueRegistry
 from tsunagu.adapters.inbound.http import DeviceDoor
-from tsunagu.adapters.inbound.mqtt import MqttDoor
 from tsunagu.adapters.pipeline import Pipeline
 from tsunagu.adapters.pseudonyms import Pseudonyms
 from tsunagu.adapters.quarantine import CatalogueQuarantine
 from tsunagu.app.command_watch import CommandWatch
 from tsunagu.app.device_push import DevicePusher
+from tsunagu.app.mqtt import connections, main_door
 from tsunagu.app.sink import BrokerSink
 from tsunagu.broker.access.outgoing import OutgoingGuard
 from tsunagu.broker.api.feed import Streams
@@ -106,7 +106,19 @@ class Parts:
         self.committer.listener = Listeners(self.reader.pages, self.dispatcher, self.command_watch, self.feeds)
         self.pipeline = self._pipeline()
         self.door = DeviceDoor(self.pipeline, max_body=settings.max_body)
-        self.mqtt = self._mqtt()
+        self.mqtt = main_door(settings, self.pipeline)
+        self.connections = connections(
+            settings,
+            self.pipeline,
+            catalogue=self.catalogue,
+            faults=FAULTS,
+            guard=self.guard,
+            leases=MongoLeases(self.databases),
+            writer=self.writer,
+            main=self.mqtt,
+        )
+        self.commands.publisher = self.connections
+        self.door.hooks = self.connections.book.hook
         self._tasks: list[asyncio.Task[None]] = []
 
     def _dispatcher(self) -> Dispatcher:
@@ -164,20 +176,6 @@ class Parts:
             commands=self.commands,
         )
 
-    def _mqtt(self) -> MqttDoor | None:
-        settings = self.settings
-        if settings.mqtt_url is None:
-            return None
-        door = MqttDoor(
-            self.pipeline,
-            url=settings.mqtt_url.get_secret_value(),
-            client_id=settings.mqtt_client_id or f"tsunagu-{settings.name}",
-            share=f"tsunagu-{settings.name}" if settings.multi_process else None,
-            max_body=settings.max_body,
-        )
-        self.commands.publisher = door
-        return door
-
     async def _ping_mqtt(self) -> None:
         if self.mqtt is None or not self.mqtt.connected:
             raise ConnectionError("not connected to the MQTT broker")
@@ -197,6 +195,7 @@ class Parts:
         self._tasks.append(asyncio.create_task(self.pipeline.keep_sweeping(), name="tag sweeper"))
         if self.mqtt is not None:
             await self.mqtt.start()
+        await self.connections.start()
         log.info("started", name=self.settings.name, writer=self.writer)
 
     async def _until_store_answers(self) -> None:
@@ -216,6 +215,7 @@ class Parts:
     async def stop(self) -> None:
         """Take everything down; what was acknowledged is committed, what is not delivered yet stays in the log."""
         self.streams.close()
+        await self.connections.stop()
         if self.mqtt is not None:
             await self.mqtt.stop()
         await self.door.stop()

@@ -41,7 +41,7 @@ class Wire:
         self.sent: list[tuple[str, bytes, int, bool]] = []
         self.away = False
 
-    async def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> None:
+    async def publish(self, tenant: str, topic: str, payload: bytes, *, qos: int, retain: bool) -> None:
         if self.away:
             raise SinkUnavailable("away")
         self.sent.append((topic, payload, qos, retain))

@@ -124,6 +124,13 @@ class Connection(asyncio.Protocol):
         codes = packets.suback_codes(self.version, await answer)
         return [one for one, code in zip(filters, codes, strict=False) if code >= packets.FAILED]
 
+    async def unsubscribe(self, filters: Sequence[str]) -> None:
+        """End subscriptions. Raises OSError."""
+        packet_id = self._next_id()
+        answer = self._expect(packets.UNSUBACK, packet_id)
+        self._write(packets.unsubscribe(self.version, packet_id, filters))
+        await answer
+
     async def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> None:
         """Publish; return once the broker has acknowledged as `qos` asks. Raises OSError, SinkUnavailable."""
         packet_id = self._next_id() if qos else 0

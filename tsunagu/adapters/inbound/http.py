@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl
 
 import orjson
@@ -35,7 +35,7 @@ from tsunagu.adapters.sink import SinkUnavailable
 from tsunagu.asgi import send_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 
     from tsunagu.adapters.format import Format, Route
     from tsunagu.adapters.pipeline import Pipeline, Work
@@ -44,22 +44,36 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
     Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+    class Hooks(Protocol):
+        """See `connections.book.RouteBook.hook`."""
+
+        def __call__(
+            self, method: str, path: str, body: bytes, *, received: int, headers: Mapping[str, str]
+        ) -> Message:
+            """Return the message that a request is. Raises DeviceError."""
+
+
 QUERY = {"k": "apikey", "i": "device", "t": "t", "event": "event", "getCmd": "getCmd"}
 NEEDED = {"k": "API Key", "i": "Device Id"}
 WAITING = metrics.WAITING.labels("http")
 BATCH = 500
 LIMIT = 5_000
 MAX_BODY = 1024 * 1024
+HOOKS = "/iot/hooks/"
 
 log = structlog.get_logger(__name__)
 
 
 class DeviceDoor:
-    """The ASGI application. `paths` says which requests are its own; `await stop()` waits for what is under way."""
+    """The ASGI application. `paths` says which requests are its own; `await stop()` waits for what is under way.
+
+    `hooks` makes messages of what comes under /iot/hooks/; app.py sets it.
+    """
 
     paths = frozenset(route.path for row in FORMATS.values() for route in row.routes if "{" not in route.path)
     prefixes = tuple(
         {route.path.partition("{")[0] for row in FORMATS.values() for route in row.routes if "{" in route.path}
+        | {HOOKS}
     )
 
     def __init__(
@@ -74,6 +88,7 @@ class DeviceDoor:
         self.max_body = max_body
         self.limit = limit
         self.now = now
+        self.hooks: Hooks | None = None
         self._routes = _table()
         self._waiting: list[tuple[Message, asyncio.Future[None]]] = []
         self._pending = 0
@@ -128,6 +143,9 @@ class DeviceDoor:
     async def _message(self, scope: Scope, receive: Receive) -> Message:
         """Return the message of a request. Raises DeviceError."""
         path, method = scope["path"], scope["method"]
+        if path.startswith(HOOKS) and self.hooks is not None:
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+            return self.hooks(method, path, await self._body(scope, receive), received=self.now(), headers=headers)
         content_type = _header(scope, b"content-type")
         self._route(path, method, content_type)
         body = await self._body(scope, receive)

@@ -13,23 +13,22 @@ import ssl
 from collections import deque
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import structlog
 
 from tsunagu.adapters import metrics
+from tsunagu.adapters.connections.book import RoutedTopics
 from tsunagu.adapters.inbound import packets
 from tsunagu.adapters.inbound.connection import KEEP_ALIVE, UNSUPPORTED_VERSION, Connection, Refused
 from tsunagu.adapters.inbound.packets import V5, V311, Publication
-from tsunagu.adapters.inbound.topics import TopicTree
-from tsunagu.adapters.message import Message
-from tsunagu.adapters.registry import FORMATS
 from tsunagu.adapters.sink import SinkUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from tsunagu.adapters.message import Message
     from tsunagu.adapters.pipeline import Pipeline, Work
 
 T = TypeVar("T")
@@ -58,12 +57,44 @@ class Arrival:
     received: int
 
 
+class Topics(Protocol):
+    """What a door subscribes to, and what it makes of a publication; see `connections.book.RoutedTopics`."""
+
+    @property
+    def filters(self) -> list[str]:
+        """The MQTT topic filters."""
+
+    def message(self, topic: str, body: bytes, received: int) -> Message | None:
+        """Return the message on a topic; None for a topic that is none of these."""
+
+
+class Network:
+    """How a broker is reached: any address that its name has, and the system's certificate authorities."""
+
+    async def address(self, host: str, port: int) -> str:
+        """Return the address to connect to. Raises OSError."""
+        del port
+        return host
+
+    async def context(self) -> ssl.SSLContext:
+        """Return how TLS is spoken. Raises ValueError."""
+        return ssl.create_default_context()
+
+
+def tell_metrics(connected: bool, error: str) -> None:
+    """Tell the state of the operator's own MQTT broker."""
+    del error
+    metrics.CONNECTED.set(1 if connected else 0)
+
+
 class MqttDoor:
     """One MQTT broker's door. `await start()`, `await stop()`; `connected` for health checks.
 
     `url` is mqtt://[user:password@]host[:port], mqtts:// for TLS. `share` names a shared subscription for several
     workers, each with its own client id. `receive_maximum` bounds the messages under way, `batch` those of one commit,
-    `max_body` the bytes of a payload: a longer one goes to the quarantine without its bytes.
+    `max_body` the bytes of a payload: a longer one goes to the quarantine without its bytes. `version` settles the
+    protocol (V311 or V5), `network` how the broker's address and certificates are found; `on_state` is told of every
+    connection and of what broke it.
     """
 
     def __init__(
@@ -77,6 +108,9 @@ class MqttDoor:
         batch: int = 1000,
         longest_wait: float = LONGEST_WAIT,
         max_body: int = MAX_BODY,
+        version: int | None = None,
+        network: Network | None = None,
+        on_state: Callable[[bool, str], None] = tell_metrics,
     ) -> None:
         self.pipeline = pipeline
         self.url = urlsplit(url if "://" in url else f"mqtt://{url}")
@@ -88,9 +122,13 @@ class MqttDoor:
         self.batch = batch
         self.longest_wait = longest_wait
         self.max_body = max_body
-        self.topics = TopicTree(FORMATS.values())
+        self.topics: Topics = RoutedTopics((), standard=True, realm=None)
         self.connected = False
-        self.protocol = V5
+        self.protocol = version or V5
+        self._fixed = version is not None
+        self._network = network or Network()
+        self._on_state = on_state
+        self._subscribed: list[str] = []
         self._inbox: deque[Arrival] = deque()
         self._bytes = 0
         self._arrived = asyncio.Event()
@@ -112,12 +150,17 @@ class MqttDoor:
         self._stopping = True
         self._arrived.set()
         if self._tasks:
-            pump, connection = self._tasks
-            await asyncio.wait({pump}, timeout=timeout)
-            connection.cancel()
-            pump.cancel()
-            await asyncio.gather(pump, connection, return_exceptions=True)
+            await asyncio.wait({self._tasks[0]}, timeout=timeout)
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
         self._lost()
+
+    def use(self, topics: Topics) -> None:
+        """Take the messages of these topics from now on; what is subscribed follows."""
+        self.topics = topics
+        if self.connected and self._subscribed != topics.filters:
+            self._tasks.append(asyncio.create_task(self._subscribe_anew(), name="mqtt-subscriptions"))
 
     async def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> None:
         """Publish to a device; return once the MQTT broker has it. Raises SinkUnavailable."""
@@ -144,12 +187,15 @@ class MqttDoor:
                 assert self._connection is not None
                 await self._connection.lost
                 log.warning("disconnected from the MQTT broker", host=self.url.hostname)
+                self._on_state(False, "the MQTT broker hung up")
             except Refused as refused:
                 log.warning("MQTT broker refused the connection", reason=str(refused), protocol=self.protocol)
+                self._on_state(False, str(refused))
                 if refused.code in UNSUPPORTED_VERSION:
                     self._change_protocol()
                     wait = FIRST_WAIT
-            except (OSError, TimeoutError, ssl.SSLError) as error:
+            except (OSError, TimeoutError, ssl.SSLError, ValueError) as error:
+                self._on_state(False, str(error) or "no answer in time")
                 log.warning(
                     "the MQTT broker cannot be reached",
                     host=self.url.hostname,
@@ -173,14 +219,16 @@ class MqttDoor:
             keep_alive=KEEP_ALIVE,
             receive_maximum=self.receive_maximum,
         )
-        context = ssl.create_default_context() if self.url.scheme in TLS else None
-        port = self.url.port or DEFAULT_PORTS[self.url.scheme]
+        host, port = str(self.url.hostname), self.url.port or DEFAULT_PORTS[self.url.scheme]
+        context = await self._network.context() if self.url.scheme in TLS else None
         async with asyncio.timeout(CONNECT_WITHIN):
+            address = await self._network.address(host, port)
             _, connection = await asyncio.get_running_loop().create_connection(
                 lambda: Connection(hello=hello, version=self.protocol, longest=self.max_body + 70_000, take=self._take),
-                str(self.url.hostname),
+                address,
                 port,
                 ssl=context,
+                server_hostname=host if context is not None else None,
             )
         self._connection = connection
         try:
@@ -190,22 +238,46 @@ class MqttDoor:
             self._misunderstood(silent=isinstance(error, TimeoutError))
             raise
         self._ever_connected, self._failures = True, 0
+        self._subscribed = []
+        refused = await self._subscribe(connection)
+        self.connected = True
+        self._on_state(True, f"subscriptions were refused: {', '.join(refused)}" if refused else "")
+        log.info("connected to the MQTT broker", host=self.url.hostname, protocol=self.protocol)
+
+    async def _subscribe(self, connection: Connection) -> list[str]:
+        """Subscribe to what is missing and end what is too much; return what was refused. Raises OSError."""
         prefix = f"$share/{self.share}/" if self.share else ""
+        wanted, refused = list(self.topics.filters), []
+        new = [one for one in wanted if one not in self._subscribed]
+        gone = [one for one in self._subscribed if one not in wanted]
         async with asyncio.timeout(CONNECT_WITHIN):
-            refused = await connection.subscribe([prefix + one for one in self.topics.filters])
+            if new:
+                refused = await connection.subscribe([prefix + one for one in new])
+            if gone:
+                await connection.unsubscribe([prefix + one for one in gone])
+        self._subscribed = wanted
         if refused:
             log.error("the MQTT broker refused subscriptions: their devices are not heard", filters=refused)
-        self.connected = True
-        metrics.CONNECTED.set(1)
-        log.info("connected to the MQTT broker", host=self.url.hostname, protocol=self.protocol)
+        return refused
+
+    async def _subscribe_anew(self) -> None:
+        connection = self._connection
+        if connection is not None:
+            try:
+                refused = await self._subscribe(connection)
+                self._on_state(True, f"subscriptions were refused: {', '.join(refused)}" if refused else "")
+            except (OSError, TimeoutError) as error:
+                connection.abort(ConnectionError(f"subscriptions could not be changed: {error}"))
 
     def _misunderstood(self, *, silent: bool) -> None:
         """Go on with the other protocol version: a broker that knows only 3.1.1 says so, or hangs up, or is silent."""
         self._failures += 1
-        if not self._ever_connected and (silent or self._failures >= FAILURES_BEFORE_311):
+        if not self._fixed and not self._ever_connected and (silent or self._failures >= FAILURES_BEFORE_311):
             self._change_protocol()
 
     def _change_protocol(self) -> None:
+        if self._fixed:
+            return
         self.protocol = V311 if self.protocol == V5 else V5
         self._failures = 0
 
@@ -214,8 +286,9 @@ class MqttDoor:
         if self._connection is not None:
             self._connection.close()
         self._connection = None
-        self.connected = False
-        metrics.CONNECTED.set(0)
+        if self.connected:
+            self.connected = False
+            self._on_state(False, "")
 
     def _take(self, connection: Connection, publications: list[Publication], received: int) -> None:
         """Put what came into the inbox; close the door while too much waits."""
@@ -277,21 +350,14 @@ class MqttDoor:
     def _message(self, arrival: Arrival) -> Message | None:
         """Return the message in a publication; None for a topic that no format has."""
         publication = arrival.publication
-        found = self.topics.match(publication.topic)
-        if found is None:
-            return None
-        name, named = found
-        return Message(
-            name,
-            publication.payload or b"",
-            arrival.received,
-            named,
-            publication.topic,
-            redelivered=publication.duplicate,
-            retained=publication.retained,
-            tag=publication.packet_id,
-            too_large=publication.size if publication.payload is None else 0,
-        )
+        message = self.topics.message(publication.topic, publication.payload or b"", arrival.received)
+        if message is not None:
+            message.redelivered = publication.duplicate
+            message.retained = publication.retained
+            message.tag = publication.packet_id
+            if publication.payload is None:
+                message.too_large = publication.size
+        return message
 
     async def _persist(self, step: Callable[[], Awaitable[T]]) -> T:
         """Try a step until it is done: what is not committed must not be lost, whatever the reason."""

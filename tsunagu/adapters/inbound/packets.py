@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 V311, V5 = 4, 5
-CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK, PINGRESP, DISCONNECT = 2, 3, 4, 5, 6, 7, 9, 13, 14
+CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP = 2, 3, 4, 5, 6, 7
+SUBACK, UNSUBACK, PINGRESP, DISCONNECT = 9, 11, 13, 14
 PINGREQ_PACKET = b"\xc0\x00"
 DISCONNECT_PACKET = b"\xe0\x00"
 FOREVER = 0xFFFFFFFF
@@ -176,6 +177,12 @@ def subscribe(version: int, packet_id: int, filters: Iterable[str]) -> bytes:
     options = bytes((1 | RETAINED_ONLY_IF_NEW if version == V5 else 1,))
     topics = b"".join(_text(one) + options for one in filters)
     return _packet(0x82, packet_id.to_bytes(2) + (b"\x00" if version == V5 else b"") + topics)
+
+
+def unsubscribe(version: int, packet_id: int, filters: Iterable[str]) -> bytes:
+    """Return an UNSUBSCRIBE (3.10)."""
+    topics = b"".join(_text(one) for one in filters)
+    return _packet(0xA2, packet_id.to_bytes(2) + (b"\x00" if version == V5 else b"") + topics)
 
 
 def publish(version: int, packet_id: int, topic: str, payload: bytes, *, qos: int, retain: bool) -> bytes:

@@ -25,6 +25,7 @@ def message_of(entry: Entry) -> Message | None:
         entry["origin"],
         entry["contentType"],
         key=f"quarantine/{entry['id']}",
+        realm=entry.get("realm"),
     )
 
 

@@ -186,7 +186,7 @@ class Removals(BaseModel):
 def check(model: type[BaseModel], body: Any) -> dict[str, Any]:
     """Return the members that the body gives, checked. Raises ProvisioningError naming the member."""
     try:
-        return model.model_validate(body).model_dump(exclude_unset=True)
+        return model.model_validate(body).model_dump(exclude_unset=True, by_alias=True)
     except ValidationError as error:
         raise wrong_syntax("; ".join(_place(one) for one in error.errors()[:5])) from None
 
