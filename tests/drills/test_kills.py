@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import signal
 import time
 from pathlib import Path
 from typing import Any
 
 import httpx
-import paho.mqtt.client as paho
 import pytest
 
+from tests.drills.city import Publisher
 from tests.drills.harness import LONG, Running, eventually, running, sink, subscribe
 from tsunagu.up import mongod
 from tsunagu.up.child import Child
@@ -116,27 +115,6 @@ async def ready(client: httpx.AsyncClient, up: Running) -> None:
             pass
         await asyncio.sleep(0.1)
     raise AssertionError("the broker is not ready")
-
-
-class Publisher:
-    """An MQTT publisher at QoS 1 that keeps what it has published until the MQTT broker acknowledged it."""
-
-    def __init__(self, url: str) -> None:
-        host, port = url.removeprefix("mqtt://").split(":")
-        self.client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="drill-" + secrets.token_hex(4))
-        self.client.max_queued_messages_set(0)
-        self.client.connect(host, int(port))
-        self.client.loop_start()
-        self.infos: list[paho.MQTTMessageInfo] = []
-
-    def publish(self, topic: str, payload: str) -> None:
-        self.infos.append(self.client.publish(topic, payload, qos=1))
-
-    def finish(self) -> None:
-        for info in self.infos:
-            info.wait_for_publish(20)
-        self.client.loop_stop()
-        self.client.disconnect()
 
 
 async def provision(client: httpx.AsyncClient, url: str) -> None:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from tsunagu.broker.storage.writes import Write
 
 
+SPREAD = 4  # writes of an entity that a full group has on average, where as many wait
+
+
 class Ticket:
     """The answers that one caller waits for."""
 
@@ -70,21 +73,34 @@ class Lane:
         return ticket
 
     def take(self, limit: int) -> list[Item]:
-        """Take the next group: at most `limit` writes, none of an entity that is in flight or passed over."""
+        """Take the next group: at most `limit` writes, none of an entity that is in flight.
+
+        Where more wait than a group holds, those of few entities go together: they share one document update, and
+        another group, of other entities, may be in flight beside.
+        """
         group: list[Item] = []
         passed: list[Item] = []
-        barred = set(self._busy)
-        waiting = self._waiting
+        waiting, busy = self._waiting, self._busy
+        most = limit // SPREAD if len(waiting) > limit else limit
+        taken: set[str] = set()
         while waiting and len(group) < limit and len(passed) < 8 * limit:
             item = waiting.popleft()
-            if item.write.entity_id in barred:
-                passed.append(item)
-                barred.add(item.write.entity_id)
-            else:
+            entity_id = item.write.entity_id
+            if entity_id in taken or (len(taken) < most and entity_id not in busy):
                 group.append(item)
+                taken.add(entity_id)
+            else:
+                passed.append(item)
+        if len(group) < limit:
+            before, passed = passed, []
+            for item in before:
+                if len(group) < limit and item.write.entity_id not in busy:
+                    group.append(item)
+                else:
+                    passed.append(item)
         waiting.extendleft(reversed(passed))
         if group:
-            self._busy.update(item.write.entity_id for item in group)
+            busy.update(item.write.entity_id for item in group)
             self.in_flight += 1
         return group
 
