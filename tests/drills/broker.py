@@ -16,7 +16,7 @@ from tsunagu.up import mongod
 from tsunagu.up.child import Child, Program
 from tsunagu.up.ports import free_port, listening_socket
 
-PATIENCE = 60.0
+PATIENCE = 240.0
 TICKS = os.sysconf("SC_CLK_TCK")
 
 

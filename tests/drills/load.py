@@ -22,13 +22,14 @@ def gauge_id(number: int) -> str:
 class Load:
     """Changes `entities` gauges, together `rate` times a second; of one gauge each change waits for the one before.
 
-    `acknowledged`: the numbers that were answered 204, with the time (monotonic) of the answer; `unsure`: those with no
-    answer, or 503.
+    `sent`: when (monotonic) each number was sent; `acknowledged`: the numbers that were answered 204, with the time of
+    the answer; `unsure`: those with no answer, or 503.
     """
 
     url: str
     entities: int
     rate: float
+    sent: dict[int, float] = field(default_factory=dict)
     acknowledged: dict[int, float] = field(default_factory=dict)
     unsure: set[int] = field(default_factory=set)
     number: int = 0
@@ -65,6 +66,7 @@ class Load:
             due = max(due + pause, time.monotonic() - 1.0)  # what fell behind for more than a second is left out
             number, self.number = self.number, self.number + 1
             body = b'{"level":{"type":"Property","value":%d}}' % number
+            self.sent[number] = time.monotonic()
             try:
                 async with session.patch(url, data=body, headers=HEADERS) as answer:
                     status = answer.status

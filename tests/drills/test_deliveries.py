@@ -13,8 +13,11 @@ import pytest
 
 from tests.drills.broker import broker
 from tests.drills.harness import LONG, eventually
-from tests.drills.load import Load, versions
-from tests.drills.receivers import Receivers, receivers
+from tests.drills.load import Load, history, percentile, versions
+from tests.drills.receivers import HANG, Receivers, receivers
+from tsunagu.subscriptions.policy import DeliveryPolicy
+from tsunagu.up.child import Child
+from tsunagu.up.ports import free_port
 
 pytestmark = pytest.mark.drill
 
@@ -109,3 +112,155 @@ async def test_kill_9_of_one_of_two_workers(tmp_path: Path) -> None:
             f"{', '.join(f'{one:.1f}' for one in silences)} s"
         )
         assert wrong == 0
+
+
+async def test_bad_endpoints_beside_healthy_ones(tmp_path: Path) -> None:
+    """(b) One endpoint refuses, one hangs, one takes 5 s: all arrives at 17 healthy ones, how fast is printed."""
+    phases, seconds, rate = (8, 8.0, 50) if LONG else (2, 3.0, 30)
+    healthy = [f"/{number}" for number in range(SUBSCRIPTIONS - 3)]
+    async with broker(tmp_path / "broker") as own, receivers() as target, aiohttp.ClientSession() as session:
+        load = Load(own.url, entities=50, rate=rate)
+        await load.create(session)
+        for path in healthy:
+            await subscribe(session, own.url, target.url + path)
+        target.delays.update({"/hangs": HANG, "/slow": 5.0})
+        refusing = f"http://127.0.0.1:{free_port()}/refuses"
+        bad = [refusing, f"{target.url}/hangs", f"{target.url}/slow"]
+        good = [f"{target.url}/good{number}" for number in range(3)]
+        took: dict[bool, list[float]] = {True: [], False: []}
+        for phase in range(phases):
+            others = [await subscribe(session, own.url, uri) for uri in (bad if phase % 2 else good)]
+            await load.run(1.0)
+            first = load.number
+            await load.run(seconds)
+            numbers = range(first, load.number)
+            await came(target, healthy, lambda numbers=numbers: set(numbers) & set(load.acknowledged), seconds=20)
+            for path in healthy:
+                took[bool(phase % 2)] += [
+                    at - load.sent[value] for at, _, value in target.got[path] if value in numbers
+                ]
+            for url in others:
+                assert (await session.delete(url)).status == 204
+        lines = [
+            f"{'with' if found else 'without'} bad ones p50 {percentile(times, 0.5) * 1000:.1f} "
+            f"p99 {percentile(times, 0.99) * 1000:.1f} ms of {len(times)}"
+            for found, times in sorted(took.items())
+        ]
+        change = percentile(took[True], 0.99) / percentile(took[False], 0.99) - 1
+        print(f"(b) 17 healthy endpoints, {rate} changes/s: {'; '.join(lines)}; p99 {change:+.0%}")
+
+
+async def waiting(session: aiohttp.ClientSession, broker_url: str) -> int:
+    """Return how many notifications the broker holds in memory."""
+    async with session.get(f"{broker_url}/metrics") as answer:
+        lines = (await answer.text()).splitlines()
+    return int(float(next(line for line in lines if line.startswith("tsunagu_notifications_waiting ")).split()[1]))
+
+
+async def test_an_endpoint_that_is_away_for_long(tmp_path: Path) -> None:
+    """(c) What changes while an endpoint is away arrives in order when it is back; memory stays bounded."""
+    seconds, rate = (60.0, 500) if LONG else (8.0, 200)  # long: the 30,000 changes of ten minutes at 50/s
+    async with broker(tmp_path / "broker") as own, receivers() as target, aiohttp.ClientSession() as session:
+        load = Load(own.url, entities=100, rate=rate)
+        await load.create(session)
+        await subscribe(session, own.url, f"{target.url}/away")
+        await subscribe(session, own.url, f"{target.url}/well")
+        await load.run(1.0)
+        before = own.memory()
+        target.down.add("/away")
+        working = asyncio.create_task(load.run(seconds))
+        most, memory = 0, 0
+        while not working.done():
+            await asyncio.sleep(0.5)
+            most, memory = max(most, await waiting(session, own.url)), max(memory, own.memory())
+        await working
+        missed = len(set(load.acknowledged) - target.values("/away"))
+        target.down.clear()
+        back = time.monotonic()
+        await came(target, ["/away", "/well"], lambda: set(load.acknowledged), seconds=240)
+        order = await versions(own.mongodb.uri)
+        wrong = target.out_of_order("/away", order)
+        print(
+            f"(c) away while {missed} changes were made, at {rate}/s: all there {time.monotonic() - back:.1f} s after "
+            f"it was back, out of order {wrong}, repeats {target.repeats('/away')}; at most {most} notifications in "
+            f"memory; memory before {before} MB, at most {memory} MB, after {own.memory()} MB"
+        )
+        assert wrong == 0
+        assert most <= DeliveryPolicy().queue + 200
+
+
+async def test_the_primary_is_restarted(tmp_path: Path) -> None:
+    """(d) MongoDB is killed, and stopped, under load: nothing acknowledged is lost or stored twice, all is notified."""
+    rounds, rate = (3, 300) if LONG else (1, 100)
+    async with broker(tmp_path / "broker") as own, receivers() as target, aiohttp.ClientSession() as session:
+        load = Load(own.url, entities=50, rate=rate)
+        await load.create(session)
+        await subscribe(session, own.url, f"{target.url}/0")
+        working = asyncio.create_task(load.run(rounds * 120))
+        for _ in range(rounds):
+            for end in (own.kill, Child.stop):
+                await asyncio.sleep(2)
+                await end(own.store)
+                await asyncio.sleep(1)
+                await own.start(own.store)
+        await asyncio.sleep(3)
+        load.stop()
+        await working
+        kept = await history(own.mongodb.uri)
+        values = [value for values in kept.values() for value in values if value != -1]
+        assert set(load.acknowledged) <= set(values)
+        assert len(values) == len(set(values))
+        for entity, changes in kept.items():
+            async with session.get(f"{own.url}/ngsi-ld/v1/entities/{entity}?format=simplified") as answer:
+                assert (await answer.json())["level"] == changes[-1]
+        await came(target, ["/0"], lambda: set(values), seconds=60)
+        wrong = target.out_of_order("/0", await versions(own.mongodb.uri))
+        print(
+            f"(d) {rounds} x kill -9 and {rounds} x stop of MongoDB at {rate}/s: {len(load.acknowledged)} acknowledged,"
+            f" {len(load.unsure)} refused or unanswered, {len(values)} stored, stored twice 0, lost 0, not notified 0, "
+            f"out of order {wrong}, repeats {target.repeats('/0')}"
+        )
+        assert wrong == 0
+
+
+async def test_subscriptions_come_and_go_on_four_workers(tmp_path: Path) -> None:
+    """(f) Under load, through any of four workers: a second after its deletion, or change, a subscription is silent."""
+    rounds, rate = (40, 100) if LONG else (6, 50)
+    begun: list[float] = []
+    after_change: list[float] = []
+    after_end: list[float] = []
+    async with broker(tmp_path / "broker", workers=4) as own, receivers() as target, aiohttp.ClientSession() as session:
+        load = Load(own.url, entities=20, rate=rate)
+        await load.create(session)
+        working = asyncio.create_task(load.run(rounds * 20))
+
+        async def live(number: int) -> None:
+            async with aiohttp.ClientSession() as mine:  # a connection of its own: any worker may take it
+                url = await subscribe(mine, own.url, f"{target.url}/{number}a")
+                created = time.monotonic()
+                await asyncio.sleep(1.5)
+                body = {"notification": {"endpoint": {"uri": f"{target.url}/{number}b"}}}
+            async with aiohttp.ClientSession() as mine, mine.patch(url, json=body) as answer:
+                assert answer.status == 204, await answer.text()
+                changed = time.monotonic()
+            await asyncio.sleep(1.5)
+            async with aiohttp.ClientSession() as mine, mine.delete(url) as answer:
+                assert answer.status == 204
+                ended = time.monotonic()
+            await asyncio.sleep(2.5)
+            begun.append(target.got[f"/{number}a"][0][0] - created)
+            begun.append(target.got[f"/{number}b"][0][0] - changed)
+            after_change.append(max(at - changed for at, _, _ in target.got[f"/{number}a"]))
+            after_end.append(max(at - ended for at, _, _ in target.got[f"/{number}b"]))
+
+        for first in range(0, rounds, 5):
+            await asyncio.gather(*(live(number) for number in range(first, min(first + 5, rounds))))
+        load.stop()
+        await working
+    print(
+        f"(f) {rounds} subscriptions on four workers at {rate} changes/s: first notification at most "
+        f"{max(begun):.2f} s after creation or change; last one to the old endpoint {max(after_change):.3f} s after "
+        f"the change, last one at all {max(after_end):.3f} s after the deletion was answered"
+    )
+    assert max(after_end) <= 1.0
+    assert max(after_change) <= 1.0
