@@ -1,6 +1,6 @@
 """The command `tsunagu`: `up` runs a broker and the servers it needs, `serve` runs one worker process.
 
-`index` and `explain` are an operator's tools on a running broker's database.
+`index` and `explain` are an operator's tools on a running broker's database, `subscriptions` asks a broker over HTTP.
 """
 
 from __future__ import annotations
@@ -59,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_tools(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from tsunagu.up import subscription_tools
+
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--tenant", default="", help="the tenant (the default tenant)")
     shared.add_argument("--context", help="URL of the @context that names are read with (the core @context)")
@@ -76,6 +78,7 @@ def _add_tools(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     explain.add_argument("query", help="query string of GET /entities: 'type=RiverLevelObserved&q=waterLevel>2'")
     explain.set_defaults(run=_explain)
+    subscription_tools.add_parser(commands).set_defaults(run=_subscriptions)
 
 
 def _up(options: argparse.Namespace) -> int:
@@ -108,6 +111,14 @@ def _explain(options: argparse.Namespace) -> int:
     from tsunagu.up import tools
 
     for line in tools.explain(options.query, tools.place_of(options)):
+        print(line)
+    return 0
+
+
+def _subscriptions(options: argparse.Namespace) -> int:
+    from tsunagu.up import subscription_tools
+
+    for line in subscription_tools.run(options):
         print(line)
     return 0
 

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import orjson
 import pytest
-import uvicorn
 
 from tests.conformance.requests import assert_problem
+from tests.conformance.serving import served
 from tsunagu.app.application import Application
-from tsunagu.app.cors import with_cors
-from tsunagu.up.protocol import JoiningProtocol
 
 FEED = "http://broker/tsunagu/v1/feed"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -26,32 +22,6 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 def gauge(level: int, name: str = "1", **more: Any) -> list[dict[str, Any]]:
     entity = {"id": f"urn:ngsi-ld:Gauge:{name}", "type": "Gauge", "level": {"type": "Property", "value": level}}
     return [{**entity, **more}]
-
-
-class Quiet(uvicorn.Server):
-    """A server that leaves the signals of the tests alone."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Any:
-        yield
-
-
-@contextlib.asynccontextmanager
-async def served(broker: Application) -> AsyncIterator[tuple[str, uvicorn.Server]]:
-    """Serve a started broker on a free port; gives its address and the server."""
-    config = uvicorn.Config(
-        with_cors(broker, ["*"]), port=0, http=JoiningProtocol, lifespan="off", log_config=None, ws="none"
-    )
-    server = Quiet(config)
-    task = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", server
-    finally:
-        broker.leave()
-        server.should_exit = True
-        await task
 
 
 class Events:
@@ -83,7 +53,7 @@ class Events:
 
 async def test_events_and_the_way_back(broker: Application) -> None:
     """A stream has the headers and the form of Server-Sent Events; Last-Event-ID goes on where it broke off."""
-    async with served(broker) as (url, _), httpx.AsyncClient(base_url=url, timeout=20) as client:
+    async with served(broker) as url, httpx.AsyncClient(base_url=url, timeout=20) as client:
         async with client.stream("GET", "/tsunagu/v1/feed?type=Gauge&q=level>1&format=simplified") as response:
             assert response.status_code == 200
             assert response.headers["content-type"].startswith("text/event-stream")
@@ -106,7 +76,7 @@ async def test_events_and_the_way_back(broker: Application) -> None:
 
 async def test_tenants_are_apart(broker: Application) -> None:
     """A feed tells of its tenant alone, which a browser names in a parameter."""
-    async with served(broker) as (url, _), httpx.AsyncClient(base_url=url, timeout=20) as client:
+    async with served(broker) as url, httpx.AsyncClient(base_url=url, timeout=20) as client:
         for tenant in ("kobe", "akashi"):
             await client.post("/ngsi-ld/v1/entities", json=gauge(0)[0], headers={"NGSILD-Tenant": tenant})
         async with client.stream("GET", "/tsunagu/v1/feed?tenant=kobe") as response:
@@ -120,7 +90,7 @@ async def test_tenants_are_apart(broker: Application) -> None:
 
 async def test_a_subscription_is_followed(broker: Application) -> None:
     """`subscription` tells what that subscription is told of; conditions beside it are refused."""
-    async with served(broker) as (url, _), httpx.AsyncClient(base_url=url, timeout=20) as client:
+    async with served(broker) as url, httpx.AsyncClient(base_url=url, timeout=20) as client:
         body = {
             "id": "urn:s:1",
             "type": "Subscription",
@@ -140,7 +110,7 @@ async def test_a_subscription_is_followed(broker: Application) -> None:
 
 async def test_the_end_of_the_process_ends_the_stream(broker: Application) -> None:
     """When the server stops, open feeds end at once, so that clients go to another process."""
-    async with served(broker) as (url, _), httpx.AsyncClient(base_url=url, timeout=20) as client:
+    async with served(broker) as url, httpx.AsyncClient(base_url=url, timeout=20) as client:
         async with client.stream("GET", "/tsunagu/v1/feed") as response:
             events = Events(response)
             await events.opened()
@@ -180,7 +150,7 @@ async def test_rubbish_is_refused_by_name(client: httpx.AsyncClient, query: str,
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 async def test_curl_shows_events_as_they_come(broker: Application) -> None:
     """`curl -N` prints an event when it happens."""
-    async with served(broker) as (url, _), httpx.AsyncClient(base_url=url) as client:
+    async with served(broker) as url, httpx.AsyncClient(base_url=url) as client:
         program = ("curl", "-sN", f"{url}/tsunagu/v1/feed?type=Gauge")
         curl = await asyncio.create_subprocess_exec(*program, stdout=asyncio.subprocess.PIPE)
         assert curl.stdout is not None
@@ -212,7 +182,7 @@ PAGE = """<!doctype html><title>waiting</title><pre id="log"></pre><script>
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 async def test_a_browser_follows(broker: Application, tmp_path: Path) -> None:
     """EventSource in Chromium gets the events of a page that comes from elsewhere (CORS)."""
-    async with served(broker) as (url, _), httpx.AsyncClient(base_url=url) as client:
+    async with served(broker) as url, httpx.AsyncClient(base_url=url) as client:
         page = tmp_path / "page.html"
         page.write_text(PAGE.replace("URL", url))
         program = (
