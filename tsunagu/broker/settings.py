@@ -51,7 +51,9 @@ class Settings(BaseModel):
     group_limit: int = Field(512, ge=1, le=1000, description="changes committed in one transaction at most")
     groups_in_flight: int = Field(2, ge=1, le=8, description="transactions of one tenant at once")
     further_group: int = Field(
-        8, ge=1, description="writes that must wait before a further transaction starts beside one in flight"
+        8,
+        ge=1,
+        description="writes that must wait, and as many as are in flight, for a further transaction beside one",
     )
     queue_limit: int = Field(10_000, ge=1, description="writes that may wait per tenant before the door closes (503)")
     store_timeout: float = Field(5.0, gt=0, description="seconds to wait for MongoDB before answering 503")

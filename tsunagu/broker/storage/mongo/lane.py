@@ -59,6 +59,7 @@ class Lane:
         self._waiting: deque[Item] = deque()
         self._busy: set[str] = set()
         self.in_flight = 0
+        self.writes_in_flight = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -102,12 +103,14 @@ class Lane:
         if group:
             busy.update(item.write.entity_id for item in group)
             self.in_flight += 1
+            self.writes_in_flight += len(group)
         return group
 
     def done(self, group: list[Item]) -> None:
         """Say that a group has ended, well or not."""
         self._busy.difference_update(item.write.entity_id for item in group)
         self.in_flight -= 1
+        self.writes_in_flight -= len(group)
 
     def refuse_all(self, error: NgsiError) -> None:
         """Answer everything that waits with an error."""

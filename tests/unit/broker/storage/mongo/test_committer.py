@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tsunagu.broker.operations.reports import Report, Reports
 from tsunagu.broker.settings import Settings
 from tsunagu.broker.storage.mongo.client import Databases, database_name
 from tsunagu.broker.storage.mongo.committer import Committer
+from tsunagu.broker.storage.mongo.group import Group
 from tsunagu.broker.storage.writes import DUPLICATE, Outcome, Write
 
 NAME = "https://example．org/level"
@@ -160,6 +162,39 @@ async def test_two_processes_on_one_entity_lose_no_write(store: Store) -> None:
     assert await stored(store, "urn:n") == 50
 
 
+async def test_two_processes_at_the_same_entities_in_groups_lose_nothing(store: Store) -> None:
+    """Two processes that count up the same entities, a group at a time, lose no count and give no version twice."""
+    databases = Databases(store.settings)
+    other = Committer(databases, store.settings, writer="w2")
+    ids = [f"urn:n:{number}" for number in range(7)]
+
+    def count(entity_id: str) -> Write:
+        def apply(before: dict[str, Any] | None, now: int) -> Outcome:
+            value = 0 if before is None else before["attrs"][NAME]["value"]
+            return put(entity_id, value + 1).apply(before, now)
+
+        return Write(entity_id, apply)
+
+    async def run(committer: Committer) -> None:
+        for turn in range(30):
+            answers = await committer.submit_all("", [count(ids[(turn * 3 + n) % 7]) for n in range(5)])
+            assert [answer for answer in answers if isinstance(answer, NgsiError)] == []
+
+    try:
+        await asyncio.gather(*(run(committer) for committer in (store.committer, other) * 2))
+    finally:
+        await other.close()
+        await databases.close()
+    total = 0
+    for entity_id in ids:
+        records = await store.databases.of("")["changes"].find({"e": entity_id}).sort("v", 1).to_list(None)
+        assert [later["v"] - earlier["v"] for earlier, later in pairwise(records)] == [1] * (len(records) - 1)
+        assert [row["a"]["attrs"][NAME]["value"] for row in records] == list(range(1, len(records) + 1))
+        assert await stored(store, entity_id) == len(records)
+        total += len(records)
+    assert total == 600
+
+
 async def test_tenants_do_not_see_each_other(store: Store) -> None:
     """Each tenant has a database of its own, also those whose names MongoDB could not take."""
     for tenant in ("", "kobe", "Kobe", "神戸" * 20):
@@ -170,6 +205,32 @@ async def test_tenants_do_not_see_each_other(store: Store) -> None:
         assert found["attrs"][NAME]["value"] == (tenant or "default")
     assert sorted(await store.databases.tenants()) == sorted(["", "kobe", "Kobe", "神戸" * 20])
     assert len(database_name("x" * 20, "神戸" * 200).encode()) < 63
+
+
+async def test_a_group_beside_another_is_as_large(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside a group in flight another one starts only when as many writes wait as that one has."""
+    taken: list[int] = []
+    transact = store.committer._transact
+
+    async def slow(group: Group) -> None:
+        taken.append(len(group.items))
+        await asyncio.sleep(0.05)
+        await transact(group)
+
+    monkeypatch.setattr(store.committer, "_transact", slow)
+
+    def send(prefix: str, count: int) -> asyncio.Task[Any]:
+        return asyncio.create_task(store.committer.submit_all("", [put(f"{prefix}:{n}", n) for n in range(count)]))
+
+    await store.databases.ready("")
+    for further, started in ((12, [20]), (20, [20, 20])):
+        taken.clear()
+        tasks = [send("urn:a", 20)]
+        await asyncio.sleep(0.01)
+        tasks.append(send("urn:b", further))
+        await asyncio.sleep(0.01)
+        assert taken == started
+        await asyncio.gather(*tasks)
 
 
 async def test_a_full_queue_closes_the_door(mongo_uri: str) -> None:
