@@ -41,6 +41,7 @@ from tsunagu.broker.operations.entity_maps import EntityMaps
 from tsunagu.broker.operations.inbox import Inbox
 from tsunagu.broker.operations.reports import Reports
 from tsunagu.broker.operations.subscriptions import Subscriptions
+from tsunagu.broker.operations.temporal import Temporal
 from tsunagu.broker.storage.mongo.attribute_indexes import AttributeIndexes
 from tsunagu.broker.storage.mongo.catalogue import MongoCatalogue
 from tsunagu.broker.storage.mongo.changes import MongoChangeLog
@@ -48,6 +49,7 @@ from tsunagu.broker.storage.mongo.client import Databases
 from tsunagu.broker.storage.mongo.committer import Committer
 from tsunagu.broker.storage.mongo.deliveries import MongoDeliveryRecords
 from tsunagu.broker.storage.mongo.entities import MongoReader
+from tsunagu.broker.storage.mongo.history import MongoHistory
 from tsunagu.broker.storage.mongo.leases import MongoLeases
 from tsunagu.broker.storage.mongo.parked import MongoParkedDeliveries
 from tsunagu.broker.storage.mongo.tail import MongoTail
@@ -163,6 +165,7 @@ class Parts:
             resolver=self.resolver,
             contexts=Contexts(self.catalogue, self.resolver, base_url=own_base(self.settings)),
             entity_maps=EntityMaps(self.catalogue, self.entities),
+            temporal=Temporal(MongoHistory(self.databases, self.settings)),
             tenant_exists=self.databases.exists,
             pings={"mongodb": self.databases.ping, **({"mqtt": self._ping_mqtt} if self.settings.mqtt_url else {})},
         )

@@ -65,6 +65,11 @@ class Settings(BaseModel):
     cors_origins: tuple[str, ...] = Field(
         (), description="origins of web pages that may call this broker from a browser (CORS); * for all, none: no CORS"
     )
+    temporal_limit: int = Field(
+        1000,
+        ge=1,
+        description="attribute instances of one entity in an answer at most; more is answered in parts (206)",
+    )
     auto_tenants: bool = Field(True, description="a tenant comes into being with its first write")
 
     context_timeout: float = Field(5.0, gt=0, description="seconds to fetch a remote @context, whole")

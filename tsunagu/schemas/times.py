@@ -65,6 +65,11 @@ def format_ms(moment: int) -> str:
     return f"{_second(moment // 1000)}{moment % 1000:03d}Z"
 
 
+def short_text(moment: int) -> str:
+    """Return epoch milliseconds as text, without a fraction of zeros, as clients mostly write a time."""
+    return format_ms(moment).replace(".000Z", "Z")
+
+
 def utc_text(text: str) -> str:
     """Return a checked DateTime as the broker keeps and shows it: as given, with a point before the fraction."""
     return text.replace(",", ".") if "," in text else text

@@ -42,6 +42,14 @@ ENTITY: Schema = {
     "@context": CONTEXT,
 }
 
+TEMPORAL_QUERY: Schema = {
+    "timerel": {"enum": ["before", "after", "between"]},
+    "timeAt": MOMENT,
+    "endTimeAt": MOMENT,
+    "timeproperty": {"enum": ["observedAt", "createdAt", "modifiedAt", "deletedAt"]},
+    "lastN": {"type": "integer", "minimum": 1},
+}
+
 SCHEMAS: dict[str, Schema] = {
     "ProblemDetails": thing(
         None,
@@ -95,7 +103,15 @@ SCHEMAS: dict[str, Schema] = {
         join={"enum": ["flat", "inline", "@none"]},
         joinLevel={"type": "integer", "minimum": 1},
         ordering={"type": "object"},
+        temporalQ={"type": "object", "required": ["timerel", "timeAt"], "properties": TEMPORAL_QUERY},
+        aggrParams={"type": "object"},
     ),
+    "EntityTemporal": {
+        "type": "object",
+        "required": ["id", "type"],
+        "properties": {**ENTITY, "scope": {}},
+        "additionalProperties": {"description": "The instances of an Attribute, each at its time (4.5.7)"},
+    },
     "EntitySelector": thing(
         None, ("type",), type={"type": "string"}, id={"oneOf": [URI, {"type": "array", "items": URI}]},
         idPattern={"type": "string"},

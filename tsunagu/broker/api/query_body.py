@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tsunagu.broker.api.params import PARAMETERS
+from tsunagu.broker.api.params import PARAMETERS, duration, moment, words
 from tsunagu.broker.errors import BadRequestData
 from tsunagu.broker.query.types import parse_selector
 
@@ -97,14 +97,41 @@ GEO: dict[str, Any] = {"georel": None, "geometry": None, "coordinates": None, "g
 ORDERING: dict[str, Any] = {"collation": None, "coordinates": None, "geometry": None, "orderBy": None}
 
 
-def params_of(body: dict[str, Any], context: Context) -> dict[str, Any]:
+def time(name: str, value: Any) -> str:
+    """Read a DateTime."""
+    return moment(name, string(name, value))
+
+
+def method_names(name: str, value: Any) -> tuple[str, ...]:
+    """Read aggregation methods: an array of names, or a comma-separated list of them."""
+    return words(name, ",".join(strings(name, value)) if isinstance(value, list) else string(name, value))
+
+
+def period(name: str, value: Any) -> int:
+    """Read a duration."""
+    return duration(name, string(name, value))
+
+
+AGGREGATION: dict[str, Reader] = {"aggrMethods": method_names, "aggrPeriodDuration": period}
+TEMPORAL: dict[str, Reader] = {
+    "timerel": string,
+    "timeAt": time,
+    "endTimeAt": time,
+    "timeproperty": string,
+    "lastN": positive,
+    **AGGREGATION,
+}
+TEMPORALLY_KNOWN: dict[str, Any] = {**KNOWN, "temporalQ": None, "aggrParams": None}
+
+
+def params_of(body: dict[str, Any], context: Context, *, temporal: bool = False) -> dict[str, Any]:
     """Return the parameters that a Query says, with `entities` and `wildcards` for its selectors.
 
-    Raises BadRequestData, naming the member.
+    `temporal`: it asks for temporal evolutions. Raises BadRequestData, naming the member.
     """
-    if "temporalQ" in body or "aggrParams" in body:
+    if not temporal and ("temporalQ" in body or "aggrParams" in body):
         raise BadRequestData("temporalQ and aggrParams belong to queries of temporal evolutions (5.7.4)")
-    query = members("Query", body, KNOWN)
+    query = members("Query", body, TEMPORALLY_KNOWN if temporal else KNOWN)
     if query.get("type") != "Query":
         raise BadRequestData('type: it is "Query"')
     params = {name: read(name, query[name]) for name, read in PLAIN.items() if name in query}
@@ -118,6 +145,12 @@ def params_of(body: dict[str, Any], context: Context) -> dict[str, Any]:
         params.update(members("geoQ", query["geoQ"], GEO))
     if "ordering" in query:
         params.update(ordering(members("ordering", query["ordering"], ORDERING)))
+    for name, known in (("temporalQ", TEMPORAL), ("aggrParams", AGGREGATION)):
+        if name in query:
+            given = members(name, query[name], known)
+            params.update({member: known[member](f"{name}.{member}", value) for member, value in given.items()})
+    if "aggrMethods" in params:
+        params["format"] = "aggregatedValues"
     return params
 
 

@@ -16,6 +16,7 @@ from tsunagu.broker.api.handlers import (
     query,
     source_identity,
     subscriptions,
+    temporal,
     unsupported,
 )
 from tsunagu.broker.api.negotiation import DOCUMENTS, ENTITIES
@@ -44,8 +45,8 @@ AGGREGATED = ("aggrMethods", "aggrPeriodDuration")
 TEMPORAL_FORMATS = ("temporalValues", "aggregatedValues")
 RETRIEVE_TEMPORAL = ("attrs", "datasetId", "lang", "omit", "pick", *TEMPORAL, *AGGREGATED, *MAPPED, *SELECT)
 QUERY_TEMPORAL = (
-    *MATCH, "attrs", "datasetId", "lang", "omit", "pick", *TEMPORAL, *AGGREGATED, *MAPPED, *PAGE, "expandValues",
-    "jsonKeys", "local", "splitEntities",
+    *MATCH, "attrs", "collation", "datasetId", "lang", "omit", "orderBy", "pick", *TEMPORAL, *AGGREGATED, *MAPPED,
+    *PAGE, "expandValues", "jsonKeys", "local", "splitEntities",
 )  # fmt: skip
 REGISTRATIONS = (*MATCH, "attrs", "geometryProperty", "lang", "omit", "pick", *TEMPORAL, *PAGE)
 
@@ -221,6 +222,23 @@ ROUTES: tuple[Route, ...] = (
         "DELETE", ENTITY_MAP, entity_maps.delete_map, "5.14.3, 6.32.3.3", "deleteEntityMap", "Delete an entity map",
         statuses=(204,),
     ),
+    # --- temporal evolutions ------------------------------------------------------------------------------------
+    Route(
+        "GET", f"/temporal{ENTITY}", temporal.retrieve_evolution, "5.7.3, 6.19.3.1", "retrieveTemporal",
+        "Retrieve the temporal evolution of an entity", parameters=RETRIEVE_TEMPORAL, options=SYSTEM,
+        formats=TEMPORAL_FORMATS, gives="EntityTemporal", produces=DOCUMENTS, statuses=(200, 206),
+    ),
+    Route(
+        "GET", "/temporal/entities", temporal.query_evolutions, "5.7.4, 6.18.3.2", "queryTemporal",
+        "Query temporal evolutions of entities", parameters=QUERY_TEMPORAL, options=SYSTEM, formats=TEMPORAL_FORMATS,
+        gives="EntityTemporal[]", produces=DOCUMENTS, statuses=(200, 201, 206),
+    ),
+    Route(
+        "POST", "/temporal/entityOperations/query", temporal.query_evolutions_by_body, "5.7.4, 6.24.3.1",
+        "queryTemporalByBody", "Query temporal evolutions, the query in the body", parameters=QUERY_BY_BODY,
+        options=SYSTEM, formats=TEMPORAL_FORMATS, takes="Query", gives="EntityTemporal[]", produces=DOCUMENTS,
+        statuses=(200, 201, 206),
+    ),
     # --- the broker itself --------------------------------------------------------------------------------------
     Route(
         "GET", "/info/sourceIdentity", source_identity.retrieve_source_identity, "5.15.1, 6.33.3.1",
@@ -236,16 +254,12 @@ ROUTES: tuple[Route, ...] = (
         )
         for method, path, clause, operation, parameters, formats, takes in (
             ("POST", "/temporal/entities", "5.6.11", "upsertTemporal", LOCAL, (), "Entity"),
-            ("GET", "/temporal/entities", "5.7.4", "queryTemporal", QUERY_TEMPORAL, TEMPORAL_FORMATS, None),
-            ("GET", f"/temporal{ENTITY}", "5.7.3", "retrieveTemporal", RETRIEVE_TEMPORAL, TEMPORAL_FORMATS, None),
             ("DELETE", f"/temporal{ENTITY}", "5.6.16", "deleteTemporal", LOCAL, (), None),
             ("POST", f"/temporal{ATTRIBUTES}", "5.6.12", "appendAttrsTemporal", LOCAL, (), "EntityFragment"),
             ("DELETE", f"/temporal{ATTRIBUTE}", "5.6.13", "deleteAttrsTemporal",
              ("datasetId", "deleteAll", *LOCAL), (), None),
             ("PATCH", f"/temporal{INSTANCE}", "5.6.14", "updateAttrInstanceTemporal", LOCAL, (), "AttributeFragment"),
             ("DELETE", f"/temporal{INSTANCE}", "5.6.15", "deleteAttrInstanceTemporal", LOCAL, (), None),
-            ("POST", "/temporal/entityOperations/query", "5.7.4", "queryTemporalByBody",
-             QUERY_BY_BODY, TEMPORAL_FORMATS, "Query"),
             ("GET", "/temporal/entityMaps", "5.14.5", "createTemporalEntityMap",
              QUERY_TEMPORAL, TEMPORAL_FORMATS, None),
             ("POST", "/temporal/entityMaps", "5.14.5", "createTemporalEntityMapByBody",

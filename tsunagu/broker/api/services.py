@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tsunagu.broker.operations.entities import Entities
     from tsunagu.broker.operations.entity_maps import EntityMaps
     from tsunagu.broker.operations.subscriptions import Subscriptions
+    from tsunagu.broker.operations.temporal import Temporal
     from tsunagu.broker.settings import Settings
 
     Ping = Callable[[], Awaitable[None]]
@@ -42,6 +43,7 @@ class Services:
     resolver: ContextResolver
     contexts: Contexts
     entity_maps: EntityMaps
+    temporal: Temporal
     tenant_exists: TenantExists
     pings: Mapping[str, Ping] = field(default_factory=dict)
     traffic: Traffic = field(default_factory=Traffic)

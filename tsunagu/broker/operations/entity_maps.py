@@ -17,6 +17,8 @@ from tsunagu.schemas.ids import is_uri
 from tsunagu.schemas.times import format_ms, parse_ms
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from tsunagu.broker.operations.entities import Entities
     from tsunagu.broker.query.ast import EntityQuery
     from tsunagu.broker.storage.catalogue import Catalogue, Entry
@@ -62,6 +64,10 @@ class EntityMaps:
     async def create_of(self, tenant: str, entity_id: str, *, lifetime: int | None = None) -> Entry:
         """Make a map of one entity (5.7.1.4)."""
         return await self._keep(tenant, [entity_id], lifetime)
+
+    async def create_of_ids(self, tenant: str, ids: AsyncIterator[str], *, lifetime: int | None = None) -> Entry:
+        """Make a map of the entities with these ids (5.14.5). Raises TooManyResults as `create` does."""
+        return await self._keep(tenant, await _all_of(ids), lifetime)
 
     async def find(self, tenant: str, map_id: str) -> Entry | None:
         """Return the entry of a map, None if there is none or it has expired."""
@@ -112,12 +118,7 @@ class EntityMaps:
 
     async def _matching(self, tenant: str, query: EntityQuery) -> list[str]:
         """Return the ids of all entities that a query matches."""
-        ids: list[str] = []
-        async for document in self._entities.stream(tenant, query):
-            ids.append(document["_id"])
-            if len(ids) > LARGEST:
-                raise TooManyResults(f"the entity map would hold more than {LARGEST} entities; narrow the query")
-        return ids
+        return await _all_of(document["_id"] async for document in self._entities.stream(tenant, query))
 
     async def _keep(self, tenant: str, ids: list[str], lifetime: int | None) -> Entry:
         """Store a new map, after clearing away some that have expired."""
@@ -137,3 +138,13 @@ class EntityMaps:
         if entry is None:
             raise ResourceNotFound(f"there is no entity map {map_id}, or it has expired")
         return entry
+
+
+async def _all_of(ids: AsyncIterator[str]) -> list[str]:
+    """Return all ids. Raises TooManyResults when they are more than LARGEST."""
+    found: list[str] = []
+    async for entity_id in ids:
+        found.append(entity_id)
+        if len(found) > LARGEST:
+            raise TooManyResults(f"the entity map would hold more than {LARGEST} entities; narrow the query")
+    return found

@@ -323,5 +323,5 @@ def report(before: Document | None, entity: Expanded, now: int, *, static: Expan
                 draft.put(name, instance)
     draft.add_types(entity.get("type", []))
     outcome = draft.finish(late)
-    outcome.late = tuple(late)
+    outcome.late = tuple((name, instance, system_times(instance, now)) for name, instance in late)
     return outcome

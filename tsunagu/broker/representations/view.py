@@ -11,7 +11,7 @@ from tsunagu.broker.representations.joins import Linked, join_attribute, targets
 from tsunagu.broker.representations.simplified import simplify_attribute
 from tsunagu.schemas.entity import LOCATION, Document
 from tsunagu.schemas.geo import is_geometry
-from tsunagu.schemas.times import format_ms
+from tsunagu.schemas.times import format_ms, short_text
 
 if TYPE_CHECKING:
     from tsunagu.broker.representations.names import Names
@@ -97,14 +97,14 @@ class View:
 
     def _head(self, document: Document, context: Names) -> dict[str, Any]:
         """Return the members of the entity that are no attributes."""
-        head = {"id": document["_id"], "type": _types(document["type"], context)}
+        head = {"id": document["_id"], "type": shown_types(document["type"], context)}
         if "scope" in document:
-            head["scope"] = _scope(document["scope"])
+            head["scope"] = shown_scope(document["scope"])
         if self.sys_attrs:
             head["createdAt"] = format_ms(document["created"])
             head["modifiedAt"] = format_ms(document["modified"])
             if "expires" in document:
-                head["expiresAt"] = _short_time(document["expires"])
+                head["expiresAt"] = short_text(document["expires"])
         if self.pick is not None:
             head = {key: item for key, item in head.items() if key in self.pick}
         if self.omit is not None:
@@ -175,10 +175,10 @@ def _normalized(document: Document, context: Names) -> dict[str, Any]:
     types = document["type"]
     shown: dict[str, Any] = {
         "id": document["_id"],
-        "type": context.names[types[0]] if len(types) == 1 else _types(types, context),
+        "type": context.names[types[0]] if len(types) == 1 else shown_types(types, context),
     }
     if "scope" in document:
-        shown["scope"] = _scope(document["scope"])
+        shown["scope"] = shown_scope(document["scope"])
     names = context.shown
     for name, value in document["attrs"].items():
         if type(value) is dict and value.keys() <= AS_STORED:
@@ -188,17 +188,14 @@ def _normalized(document: Document, context: Names) -> dict[str, Any]:
     return shown
 
 
-def _types(types: list[str], context: Names) -> str | list[str]:
+def shown_types(types: list[str], context: Names) -> str | list[str]:
+    """Return the type of an entity, or the array of several."""
     return context.names[types[0]] if len(types) == 1 else [context.names[iri] for iri in types]
 
 
-def _scope(scopes: list[str]) -> str | list[str]:
+def shown_scope(scopes: list[str]) -> str | list[str]:
+    """Return the scope of an entity, or the array of several."""
     return scopes[0] if len(scopes) == 1 else scopes
-
-
-def _short_time(moment: int) -> str:
-    """Return a time without a fraction of zeros, as clients mostly write an expiry."""
-    return format_ms(moment).replace(".000Z", "Z")
 
 
 def _of_datasets(value: Any, times: Any, wanted: tuple[str, ...]) -> tuple[Any, Any]:

@@ -15,20 +15,27 @@ if TYPE_CHECKING:
     from tsunagu.broker.errors import NgsiError
 
 
+# An attribute instance that belongs to the history alone: stored attribute name, instance (None: only deleted), its
+# TIMES (None: those of the write). TIMES with "d", deletedAt, say that it was deleted then.
+Late = tuple[str, "dict[str, Any] | None", "dict[str, Any] | None"]
+
+
 @dataclass(slots=True)
 class Outcome:
     """What a write makes of a document.
 
     `after` is the new document, None for a deletion, or the very object it was given when nothing changes.
     The store sets its version. `touched` names the attribute instances that the write touched, `answer` is handed
-    back to the caller. `late` has (attribute, instance) pairs that belong to the history but not to the current state,
-    because they were observed before what is there.
+    back to the caller. `late` has what belongs to the history but not to the current state: it was observed before what
+    is there, or the current state does not concern it. `types` are the entity's types (IRIs) if it has no current
+    state.
     """
 
     after: Document | None
     touched: tuple[Touch, ...] = ()
     answer: Any = None
-    late: tuple[tuple[str, dict[str, Any]], ...] = ()
+    late: tuple[Late, ...] = ()
+    types: list[str] | None = None
 
 
 Apply = Callable[["Document | None", int], Outcome]

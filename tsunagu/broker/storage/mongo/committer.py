@@ -24,7 +24,7 @@ from tsunagu.broker.errors import InternalError, NgsiError, Unavailable
 from tsunagu.broker.storage.mongo.client import DURABLE
 from tsunagu.broker.storage.mongo.faults import DUPLICATE_KEY, UNAVAILABLE, is_outage, is_transient, refusal
 from tsunagu.broker.storage.mongo.group import Group
-from tsunagu.broker.storage.mongo.indexes import CHANGES, ENTITIES, RECEIPTS
+from tsunagu.broker.storage.mongo.indexes import CHANGES, ENTITIES, EVOLUTIONS, RECEIPTS
 from tsunagu.broker.storage.mongo.lane import Item, Lane
 
 if TYPE_CHECKING:
@@ -324,6 +324,10 @@ async def _write(database: Database, group: Group, session: AsyncClientSession) 
             {"update": ENTITIES, "updates": group.updates, "ordered": False}, session=session
         )
         _check(reply, len(group.updates))
+    if group.evolutions:
+        notes = [note.statement(entity_id) for entity_id, note in group.evolutions.items()]
+        reply = await database.command({"update": EVOLUTIONS, "updates": notes, "ordered": False}, session=session)
+        _check(reply, len(notes))
     if group.records:
         reply = await database.command(
             {"insert": CHANGES, "documents": group.records, "ordered": False}, session=session

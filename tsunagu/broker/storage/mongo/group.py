@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.changes import Change, ChangeKind, Document, Touch, all_touched
 from tsunagu.broker.errors import NgsiError
-from tsunagu.broker.storage.mongo.records import Record, late_record, record_of
+from tsunagu.broker.storage.mongo.evolutions import EvolutionNote
+from tsunagu.broker.storage.mongo.records import SCOPE, Record, late_records, records_of
 from tsunagu.broker.storage.mongo.spans import SPAN, held, span_of
 from tsunagu.broker.storage.writes import DUPLICATE, Outcome
+from tsunagu.schemas.entity import instances
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +24,8 @@ class Group:
     """Applies the writes of a group in arrival order to the documents that were read.
 
     Attributes after `apply`: `answers` (item, answer or error), `changes`, `records`, `receipts` (documents to insert),
-    and the statements `updates`, `inserts`, `deletes` for the entities' collection.
+    the statements `updates`, `inserts`, `deletes` for the entities' collection, and `evolutions`, what is to be noted
+    of temporal evolutions, by entity id.
     """
 
     def __init__(self, tenant: str, writer: str, items: list[Item]) -> None:
@@ -36,6 +39,7 @@ class Group:
         self.updates: list[Statement] = []
         self.inserts: list[Document] = []
         self.deletes: list[Statement] = []
+        self.evolutions: dict[str, EvolutionNote] = {}
 
     @property
     def entity_ids(self) -> list[str]:
@@ -62,9 +66,8 @@ class Group:
                 continue
             before = state.get(write.entity_id)
             if before is not None and "expires" in before and before["expires"] <= now:
-                number += 1
                 expiry = Outcome(None, all_touched(before, "deleted"))  # 4.22: not swept yet
-                self._record(item, before, expiry, max(now, before["modified"]), number, floor)
+                number = self._record(item, before, expiry, max(now, before["modified"]), number + 1, floor)
                 before = state[write.entity_id] = None
             at = now if before is None else max(now, before["modified"])
             try:
@@ -76,21 +79,18 @@ class Group:
                 seen.add(write.receipt)
                 self.receipts.append({"_id": write.receipt})
             self.answers.append((item, outcome.answer))
-            if outcome.late and before is not None and write.history:
-                number += 1
-                self.records.append(late_record(self.writer, number, before, at, outcome.late))
-            if outcome.after is before:
-                continue
-            number += 1
-            self._record(item, before, outcome, at, number, floor)
-            state[write.entity_id] = outcome.after
+            if outcome.after is not before:
+                number = self._record(item, before, outcome, at, number + 1, floor)
+                state[write.entity_id] = outcome.after
+            if outcome.late and write.history:
+                number = self._late(write.entity_id, outcome, at, number + 1)
         self._write(read, state)
         return number
 
     def _record(
         self, item: Item, before: Document | None, outcome: Outcome, at: int, number: int, floor: dict[str, int]
-    ) -> None:
-        """Give the new document its version, and note the change.
+    ) -> int:
+        """Give the new document its version, and note the change under `number`. Returns the last number used.
 
         The first version of an entity is the time of its creation in ms, so that versions of one id only ever grow,
         also over a deletion.
@@ -110,7 +110,45 @@ class Group:
             self.tenant, self.writer, number, entity_id, kind, at, before, after, outcome.touched, item.write.meta
         )
         self.changes.append(change)
-        self.records.append(record_of(change, history=item.write.history))
+        records = records_of(change, history=item.write.history)
+        self.records.extend(records)
+        if item.write.history and before is not None:
+            self._note_departed(before, change)
+        return number + len(records) - 1
+
+    def _late(self, entity_id: str, outcome: Outcome, at: int, number: int) -> int:
+        """Note what belongs to the history alone, under numbers from `number` on. Returns the last number used."""
+        document = outcome.after
+        if document is None:
+            document = {"_id": entity_id, "type": outcome.types or [], "v": at}
+        records = late_records(self.writer, number, document, at, outcome.late)
+        self.records.extend(records)
+        names = {name for name, _, _ in outcome.late if not _is_observed(outcome.after, name)}
+        if names or outcome.after is None:
+            evolution = self._evolution(entity_id)
+            evolution.names.update(names)
+            evolution.types.update(document["type"] if outcome.after is None else ())
+        return number + len(records) - 1
+
+    def _note_departed(self, before: Document, change: Change) -> None:
+        """Note what the history has, and the current state not any more: attributes, or the whole entity."""
+        names = {touch.attribute for touch in change.touched if touch.deed == "deleted"}
+        if SCOPE in before and (change.after is None or SCOPE not in change.after):
+            names.add(SCOPE)
+        if change.after is None:
+            evolution = self._evolution(change.entity_id)
+            evolution.names.update(names)
+            evolution.last = {
+                "type": before["type"],
+                "created": before["created"],
+                "modified": before["modified"],
+                "deleted": change.at,
+            }
+        elif names:
+            self._evolution(change.entity_id).names.update(names)
+
+    def _evolution(self, entity_id: str) -> EvolutionNote:
+        return self.evolutions.setdefault(entity_id, EvolutionNote())
 
     def _write(self, read: dict[str, Document], state: dict[str, Document | None]) -> None:
         """Work out the statements that turn what was read into the final state.
@@ -131,6 +169,11 @@ class Group:
             else:
                 names = {touch.attribute for one in touches for touch in one}
                 self.updates.append({"q": {"_id": entity_id}, "u": _update(old, new, names)})
+
+
+def _is_observed(document: Document | None, name: str) -> bool:
+    """Return whether the current state has the attribute with an observedAt."""
+    return document is not None and any("o" in times for times in instances(document["sys"].get(name, [])))
 
 
 def _update(old: Document, new: Document, names: set[str]) -> Document:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 ENTITIES = "entities"
 CHANGES = "changes"
+EVOLUTIONS = "evolutions"
 RECEIPTS = "receipts"
 WATERMARKS = "watermarks"
 
@@ -30,22 +31,32 @@ INDEXES: dict[str, tuple[IndexModel, ...]] = {
         IndexModel([("geo.type", ASCENDING)], name="shapes", partialFilterExpression=SHAPES),
     ),
     CHANGES: (
-        IndexModel([("e", ASCENDING), ("v", ASCENDING)], name="entity"),
+        IndexModel([("e", ASCENDING), ("h", ASCENDING), ("at", ASCENDING), ("v", ASCENDING)], name="history"),
+        IndexModel([("e", ASCENDING)], name="scopes", partialFilterExpression={"s": True}),
         IndexModel([("x", ASCENDING)], name="outboxOnly", sparse=True),
     ),
+    EVOLUTIONS: (IndexModel([("type", ASCENDING), ("_id", ASCENDING)], name="type"),),
     RECEIPTS: (IndexModel([("at", ASCENDING)], name="forget", expireAfterSeconds=RECEIPT_SECONDS),),
 }
 
 
+OBSOLETE = {CHANGES: ("entity",)}
+INDEX_NOT_FOUND = 27
+
+
 async def ensure_indexes(database: AsyncDatabase[dict[str, Any]]) -> None:
-    """Create the collections of a tenant and their indexes; does nothing where they are there."""
+    """Create the collections of a tenant and their indexes, drop those of earlier versions."""
     existing = set(await database.list_collection_names())
-    for name in (ENTITIES, CHANGES, RECEIPTS, WATERMARKS):
+    for name in (ENTITIES, CHANGES, EVOLUTIONS, RECEIPTS, WATERMARKS):
         if name not in existing:
             await database.command({"create": name}, check=True, allowable_errors=[48])
     await _name_spans(database)
     for name, models in INDEXES.items():
         await database[name].create_indexes(list(models))
+    for name, obsolete in OBSOLETE.items():
+        for index in obsolete:
+            command = {"dropIndexes": name, "index": index}
+            await database.command(command, check=True, allowable_errors=[INDEX_NOT_FOUND])
 
 
 async def _name_spans(database: AsyncDatabase[dict[str, Any]]) -> None:

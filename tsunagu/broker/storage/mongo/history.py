@@ -1,0 +1,316 @@
+"""The temporal evolutions of entities, read from the change log in MongoDB.
+
+The index on (entity, time in the history) serves every stretch of a history in either order, so that the last ten
+instances cost ten records and not the whole; what is asked for by the time of the change (modifiedAt, createdAt) is
+picked out of the index's keys and sorted by MongoDB.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import replace
+from heapq import merge
+from typing import TYPE_CHECKING, Any
+
+from tsunagu.broker.query.ast import EntityQuery
+from tsunagu.broker.storage.history import SCOPE, Evolution
+from tsunagu.broker.storage.mongo.facts import facts_of, scopes_of
+from tsunagu.broker.storage.mongo.faults import translated
+from tsunagu.broker.storage.mongo.filters import to_filter
+from tsunagu.broker.storage.mongo.indexes import CHANGES, ENTITIES, EVOLUTIONS
+from tsunagu.broker.storage.mongo.selection import Selection
+from tsunagu.schemas.entity import instances
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+
+    from tsunagu.broker.changes import Document
+    from tsunagu.broker.query.ast import TemporalQuery
+    from tsunagu.broker.settings import Settings
+    from tsunagu.broker.storage.history import Fact, Wish
+    from tsunagu.broker.storage.mongo.client import Database, Databases
+    from tsunagu.broker.storage.mongo.records import Record
+
+    Where = dict[str, Any]
+
+BATCH = 200
+NARROW_AFTER = 500
+VISIBLE: dict[str, Any] = {"x": {"$exists": False}}
+HEAD = {"type": 1, "created": 1, "modified": 1, SCOPE: 1}
+
+
+class MongoHistory:
+    """Reads temporal evolutions; see `storage.history.History`."""
+
+    def __init__(self, databases: Databases, settings: Settings) -> None:
+        self._databases = databases
+        self._timeout = settings.store_timeout
+
+    async def exists(self, tenant: str, entity_id: str) -> bool:
+        """Return whether there is a temporal evolution of an entity."""
+        with translated():
+            async with asyncio.timeout(self._timeout):
+                found = await self._databases.of(tenant)[CHANGES].find_one({"e": entity_id, **VISIBLE}, {"_id": 1})
+        return found is not None
+
+    async def evolution(self, tenant: str, entity_id: str, wish: Wish) -> Evolution | None:
+        """Return what is asked for of the evolution of an entity; None if there is no evolution of it at all."""
+        with translated():
+            async with asyncio.timeout(self._timeout):
+                return await self._evolution(self._databases.of(tenant), entity_id, wish)
+
+    async def _evolution(self, database: Database, entity_id: str, wish: Wish) -> Evolution | None:
+        by_id = {"_id": entity_id}
+        fields = {**HEAD, **({"sys": 1} if wish.attrs is None else {f"sys.{name}": 1 for name in wish.attrs})}
+        document, note = await asyncio.gather(
+            database[ENTITIES].find_one(by_id, fields), database[EVOLUTIONS].find_one(by_id)
+        )
+        if document is None and note is None:
+            return None
+        departed = frozenset((note or {}).get("attrs", ()))
+        times: dict[str, Any] = (document or {}).get("sys", {})
+        names = (departed | times.keys()) - {SCOPE}
+        if wish.attrs is not None:
+            names &= wish.attrs
+        scoped = SCOPE in departed or (document is not None and SCOPE in document)
+        scopes = await self._scopes(database, entity_id) if scoped else []
+        selection = await self._selected(database, entity_id, wish, names, _once_only(document, departed), note or {})
+        if not selection.facts and not scopes and not await self._any(database, entity_id):
+            return None
+        head = document or note or {}
+        return Evolution(
+            id=entity_id,
+            types=head.get("type", []),
+            facts=selection.in_order(),
+            scopes=scopes,
+            names=frozenset(names),
+            whole=selection.whole,
+            created=head.get("created"),
+            modified=head.get("modified"),
+            deleted=None if document is not None else head.get("deleted"),
+        )
+
+    async def _any(self, database: Database, entity_id: str) -> bool:
+        return await database[CHANGES].find_one({"e": entity_id, **VISIBLE}, {"_id": 1}) is not None
+
+    async def _selected(
+        self,
+        database: Database,
+        entity_id: str,
+        wish: Wish,
+        names: frozenset[str] | set[str],
+        once_only: dict[str, int],
+        note: Document,
+    ) -> Selection:
+        """Read records until all that is asked for is found; with `last`, backwards.
+
+        `once_only` has attributes that were set with the entity and never again, without observedAt, and when: looking
+        for more of them would lead through the whole history. `note` is what is noted of the evolution.
+        """
+        lacking = set(names)
+        if wish.last is not None:
+            lacking -= once_only.keys()
+            if wish.member == "d":
+                lacking &= set(note.get("attrs", ()))
+        selection = Selection(wish, lacking)
+        if wish.last is not None and wish.member in (None, "m", "c") and once_only.keys() & names:
+            await self._read_once_only(database, entity_id, selection, once_only)
+        amended = bool(note.get("amended"))
+        where = {"e": entity_id, **_where(wish, amended=amended)}
+        if wish.last is None or selection.lacking:
+            await self._read(database, where, selection)
+        return selection
+
+    async def _read_once_only(
+        self, database: Database, entity_id: str, selection: Selection, once_only: dict[str, int]
+    ) -> None:
+        where = {"e": entity_id, "h": {"$in": list(set(once_only.values()))}, **VISIBLE}
+        async for record in database[CHANGES].find(where, {"b": 0}):
+            for fact in facts_of(record):
+                if fact.attribute in once_only and selection.wish.takes(fact):
+                    selection.add(fact)
+
+    async def _read(self, database: Database, where: Where, selection: Selection) -> None:
+        """Read records in order into the selection until it wants no more.
+
+        When some attributes have all that is asked for and others not, MongoDB is told to go on with the others only.
+        """
+        wish = selection.wish
+        field = _field(wish)
+        direction = 1 if wish.last is None else -1
+        wanted = None if wish.attrs is None else set(wish.attrs)
+        resume: int | None = None
+        seen: set[tuple[str, int]] = set()
+        while True:
+            narrowed = where if wanted is None else {**where, "t": _touching(wanted)}
+            if resume is not None:
+                narrowed = {"$and": [narrowed, {field: {"$gte" if direction > 0 else "$lte": resume}}]}
+            count = 0
+            async with aclosing(_records(database, narrowed, field, direction, wish.attrs)) as records:
+                async for record in records:
+                    key = (record["_id"]["w"], record["_id"]["n"])
+                    if key in seen:
+                        continue
+                    if record[field] != resume:
+                        resume, seen = record[field], set()
+                    seen.add(key)
+                    count += 1
+                    if not all(selection.add(fact) for fact in facts_of(record) if wish.takes(fact)):
+                        return
+                    if wish.last is not None and not selection.lacking:
+                        return
+                    if count >= NARROW_AFTER and wish.last is not None and wanted != selection.lacking:
+                        wanted = set(selection.lacking)
+                        break
+                else:
+                    return
+
+    async def facts(self, tenant: str, entity_id: str, wish: Wish) -> AsyncIterator[Fact]:
+        """Yield the instances that a wish takes, oldest first, regardless of its `last` and `limit`; no scopes."""
+        database = self._databases.of(tenant)
+        where = {"e": entity_id, **_where(wish, amended=True)}
+        if wish.attrs is not None:
+            where["t"] = _touching(wish.attrs)
+        with translated():
+            async for record in _records(database, where, _field(wish), 1, wish.attrs):
+                for fact in facts_of(record):
+                    if wish.takes(fact):
+                        yield fact
+
+    async def scopes(self, tenant: str, entity_id: str) -> list[Fact]:
+        """Return all instances of an entity's scope, oldest first."""
+        with translated():
+            async with asyncio.timeout(self._timeout):
+                return await self._scopes(self._databases.of(tenant), entity_id)
+
+    async def _scopes(self, database: Database, entity_id: str) -> list[Fact]:
+        where = {"e": entity_id, "s": True, **VISIBLE}
+        rows = await database[CHANGES].find(where, {"b": 0}).hint("scopes").to_list(None)
+        found = [fact for record in rows for fact in scopes_of(record)]
+        return sorted(found, key=lambda fact: (fact.moment(None) or 0, fact.at))
+
+    async def page(
+        self, tenant: str, query: EntityQuery, wish: Wish, *, limit: int, offset: int = 0, descending: bool = False
+    ) -> list[str]:
+        """Return ids of entities, in their order, that have instances which the wish takes."""
+        direction = -1 if descending else 1
+        last = [{"$sort": {"_id": direction}}, *_hits(wish), {"$limit": offset + limit}, {"$project": {"_id": 1}}]
+        present, departed = await self._both(tenant, query, last)
+        ids = merge((row["_id"] for row in present), (row["_id"] for row in departed), reverse=descending)
+        return list(ids)[offset : offset + limit]
+
+    async def count(self, tenant: str, query: EntityQuery, wish: Wish) -> int:
+        """Return how many entities `page` has in all."""
+        both = await self._both(tenant, query, [*_hits(wish), {"$count": "n"}])
+        return sum(int(rows[0]["n"]) for rows in both if rows)
+
+    async def _both(
+        self, tenant: str, query: EntityQuery, last: list[dict[str, Any]]
+    ) -> tuple[list[Document], list[Document]]:
+        """Run the last stages over the present entities that match and over the departed ones."""
+        where = to_filter(
+            EntityQuery(ids=query.ids, id_pattern=query.id_pattern, types=query.types, selectors=query.selectors)
+        )
+        database = self._databases.of(tenant)
+        present = [{"$match": where}, *last]
+        gone = [{"$match": {"$and": [where, {"type": {"$exists": True}}]}}, *_STATELESS, *last]
+        with translated():
+            async with asyncio.timeout(self._timeout):
+                cursors = await asyncio.gather(
+                    database[ENTITIES].aggregate(present), database[EVOLUTIONS].aggregate(gone)
+                )
+                rows = await asyncio.gather(*(cursor.to_list(None) for cursor in cursors))
+        return rows[0], rows[1]
+
+
+# Stages that leave only evolutions whose entity has no current state.
+_STATELESS: list[dict[str, Any]] = [
+    {
+        "$lookup": {
+            "from": ENTITIES,
+            "localField": "_id",
+            "foreignField": "_id",
+            "pipeline": [{"$project": {"_id": 1}}],
+            "as": "present",
+        }
+    },
+    {"$match": {"present": []}},
+]
+
+
+def _hits(wish: Wish) -> list[dict[str, Any]]:
+    """Return the stages that leave only entities with a record that tells what the wish takes."""
+    where = _where(replace(wish, last=None), amended=True)
+    if wish.attrs is not None:
+        where["t"] = _touching(wish.attrs)
+    one = [{"$match": where}, {"$limit": 1}, {"$project": {"_id": 1}}]
+    lookup = {"from": CHANGES, "localField": "_id", "foreignField": "e", "pipeline": one, "as": "hits"}
+    return [{"$lookup": lookup}, {"$match": {"hits": {"$ne": []}}}]
+
+
+def _once_only(document: Document | None, departed: frozenset[str]) -> dict[str, int]:
+    """Return the attributes that were set with the entity and never again, without observedAt, and when that was."""
+    if document is None:
+        return {}
+    created = document["created"]
+    return {
+        name: created
+        for name, value in document.get("sys", {}).items()
+        if name not in departed
+        and all(times["c"] == times["m"] == created and "o" not in times for times in instances(value))
+    }
+
+
+def _field(wish: Wish) -> str:
+    """Return the member of records that gives the order that a wish asks for."""
+    return "at" if wish.member in ("m", "c") else "h"
+
+
+def _where(wish: Wish, *, amended: bool) -> Where:
+    """Return the condition on records that may tell what a wish takes; `amended`: some may have been amended."""
+    where: Where = dict(VISIBLE)
+    if wish.member == "o":
+        where["o"] = True
+    elif wish.member == "d":
+        where |= {"o": {"$exists": False}, "t": {"$elemMatch": {"1": "deleted"}}}
+    if wish.window is None:
+        return where
+    span = _span(wish.window)
+    if wish.member == "c":
+        span.pop("$lt", None)  # an instance keeps its createdAt when it changes later
+    if not span:
+        return where
+    if wish.member == "m" and amended:
+        where["$or"] = [{"at": span}, {"am": span}]
+    else:
+        where[_field(wish)] = span
+    return where
+
+
+def _span(window: TemporalQuery) -> dict[str, int]:
+    span = {}
+    if window.start is not None:
+        span["$gte"] = window.start
+    if window.end is not None:
+        span["$lt"] = window.end
+    return span
+
+
+def _touching(names: frozenset[str] | set[str]) -> dict[str, Any]:
+    """Return the condition on "t" that a record touches one of the attributes."""
+    return {"$elemMatch": {"0": {"$in": sorted(names)}}}
+
+
+async def _records(
+    database: Database, where: Where, field: str, direction: int, attrs: frozenset[str] | None
+) -> AsyncGenerator[Record, None]:
+    """Yield records in order, without what was before; of the attributes only those named."""
+    fields: dict[str, int] = {"b": 0}
+    if attrs is not None:
+        fields = dict.fromkeys(("e", "k", "at", "h", "o", "t"), 1)
+        fields |= {f"a.{tree}.{name}": 1 for name in attrs for tree in ("attrs", "sys")}
+    cursor = database[CHANGES].find(where, fields).sort(field, direction).batch_size(BATCH).allow_disk_use(True)
+    async with cursor:
+        async for record in cursor:
+            yield record
