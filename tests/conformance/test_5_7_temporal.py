@@ -37,7 +37,7 @@ async def values(client: httpx.AsyncClient, name: str = "level", **params: Any) 
 
 @pytest.fixture
 async def gauge(client: httpx.AsyncClient) -> None:
-    """A gauge with ten levels, a minute apart, and a name that never changes."""
+    """Create a gauge with ten levels, a minute apart, and a name that never changes."""
     entity = {
         "id": GAUGE,
         "type": "RiverLevelObserved",

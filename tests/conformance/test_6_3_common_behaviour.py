@@ -79,8 +79,6 @@ async def test_6_3_20_misplaced_parameters_are_refused(client: httpx.AsyncClient
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/temporal/entities/urn:a:1"),
-        ("POST", "/temporal/entities"),
         ("GET", "/csourceRegistrations"),
         ("POST", "/csourceRegistrations"),
     ],
