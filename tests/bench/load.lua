@@ -1,4 +1,5 @@
--- wrk script of `make bench`. Environment: OP, N (entities), SEED, BASE (path of the API). Prints one line "RESULT {json}".
+-- wrk script of `make bench`. Environment: OP, N (entities), SEED, BASE (path of the API), PAUSE (ms after each answer
+-- of a connection). Prints one line "RESULT {json}".
 local op, n = os.getenv("OP"), tonumber(os.getenv("N"))
 local seed, base = tonumber(os.getenv("SEED")), os.getenv("BASE") or "/ngsi-ld/v1"
 local get = { ["Accept"] = "application/json" }
@@ -27,6 +28,12 @@ local function level()
     math.random() * 5, os.date("!%Y-%m-%dT%H:%M:%SZ"))
 end
 
+function wide_attribute()
+  local members = {}
+  for member = 1, 50 do members[member] = string.format('"member%02d":%.3f', member, math.random()) end
+  return '{"profile":{"type":"Property","value":{' .. table.concat(members, ",") .. "}}}"
+end
+
 local requests = {
   get = function() return wrk.format("GET", base .. "/entities/" .. id(math.random(1, n)), get) end,
   query = function() return wrk.format("GET", base .. "/entities?type=WaterLevelObserved&q=waterLevel%3E2&limit=20", get) end,
@@ -37,6 +44,30 @@ local requests = {
       34.62 + math.random() * 0.14), get)
   end,
   patch = function() return wrk.format("PATCH", base .. "/entities/" .. id(math.random(1, n)) .. "/attrs", write, level()) end,
+  -- as query, but seldom twice the same: nothing can be shared
+  queryany = function()
+    return wrk.format("GET", string.format("%s/entities?type=WaterLevelObserved&q=waterLevel%%3E%.6f&limit=20", base,
+      math.random() * 4), get)
+  end,
+  -- 16 entities that everybody wants
+  hot = function()
+    local target = base .. "/entities/" .. id(math.random(1, 16))
+    if math.random() < 0.5 then return wrk.format("GET", target, get) end
+    return wrk.format("PATCH", target .. "/attrs", write, level())
+  end,
+  -- attributes of 50 members
+  wide = function()
+    local target = base .. "/entities/" .. id(math.random(1, n))
+    if math.random() < 0.5 then return wrk.format("GET", target, get) end
+    return wrk.format("PATCH", target .. "/attrs", write, wide_attribute())
+  end,
+  -- four tenants, half of what they do is reading
+  tenants = function()
+    local headers = { ["NGSILD-Tenant"] = "bench" .. math.random(1, 4), ["Content-Type"] = "application/json" }
+    local target = base .. "/entities/" .. id(math.random(1, 1000))
+    if math.random() < 0.5 then return wrk.format("GET", target, headers) end
+    return wrk.format("PATCH", target .. "/attrs", headers, level())
+  end,
   create = function()
     counter = counter + 1
     return wrk.format("POST", base .. "/entities", write,
@@ -69,8 +100,13 @@ end
 
 request = requests[op]
 
+local pause = tonumber(os.getenv("PAUSE") or "0")
+if pause > 0 then
+  function delay() return pause * 2 * math.random() end
+end
+
 function response(status)
-  if op == "mix" then
+  if op == "mix" or op == "hot" or op == "wide" or op == "tenants" then
     if status >= 300 then wrong = wrong + 1 end
   elseif status ~= (wanted[op] or 200) then
     wrong = wrong + 1

@@ -1,8 +1,10 @@
 """`make bench`: a fresh broker, every operation under load, and the machine's own ceilings in the same run.
 
 Needs wrk (Debian's package). Prints a line an operation: requests a second, share of the ceiling, p50 and p99 in ms,
-CPU in per cent of one core and memory in MB of broker and mongod. Figures travel badly between machines: compare
-ratios of one run.
+CPU in microseconds a request and in per cent of one core, and memory in MB, of broker and mongod. Figures travel badly
+between machines: compare ratios of one run, or CPU a request. Beyond the operations of the peers' driver: queryany
+(queries that are all different), mix (70 % reads, 25 % patches, 5 % batches), hot (16 entities), wide (attributes of
+50 members), tenants (four of them).
 """
 
 from __future__ import annotations
@@ -30,7 +32,11 @@ from tests.drills.harness import Running, running
 from tsunagu.up.ports import free_port
 
 HERE = Path(__file__).parent
-OPERATIONS = ("get", "query", "querysel", "geo", "patch", "batch", "notif", "create", "mix", "mqtt")
+DRIVER = ("get", "query", "querysel", "geo", "patch", "batch", "notif", "create")
+OPERATIONS = (*DRIVER, "queryany", "mix", "hot", "wide", "tenants", "mqtt")
+WRITES = frozenset({"patch", "batch", "notif", "create"})
+TENANTS = ("bench1", "bench2", "bench3", "bench4")
+OF_TENANT = 1000
 
 
 @dataclass
@@ -42,9 +48,12 @@ class Load:
     connections: tuple[int, ...]
 
 
-async def wrk(url: str, operation: str, connections: int, seconds: int, entities: int) -> dict[str, Any]:
-    """Run wrk once and return its figures."""
-    environment = {**os.environ, "OP": operation, "N": str(entities), "SEED": str(time.time_ns() % 10**6)}
+async def wrk(
+    url: str, operation: str, connections: int, seconds: int, entities: int, *, pause: float = 0
+) -> dict[str, Any]:
+    """Run wrk once and return its figures; each connection waits `pause` ms after an answer, on average."""
+    own = {"OP": operation, "N": str(entities), "SEED": str(time.time_ns() % 10**6), "PAUSE": str(pause)}
+    environment = {**os.environ, **own}
     process = await asyncio.create_subprocess_exec(
         *("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(HERE / "load.lua"), url),
         env=environment,
@@ -58,10 +67,11 @@ async def wrk(url: str, operation: str, connections: int, seconds: int, entities
     raise SystemExit(f"wrk gave no result for {operation}: {output.decode()}")
 
 
-async def fill(url: str, entities: int) -> None:
-    """Create the entities, in batches of 100, by the same script that the load uses."""
-    async with httpx.AsyncClient(timeout=60) as client:
-        for first in range(0, entities, 100):
+async def fill(url: str, entities: int, *, beginning: int = 0, tenant: str = "") -> None:
+    """Create the entities with numbers from `beginning` on, in batches of 100, as the load expects them."""
+    headers = {"NGSILD-Tenant": tenant} if tenant else {}
+    async with httpx.AsyncClient(timeout=60, headers=headers) as client:
+        for first in range(beginning, entities, 100):
             batch = [station(number) for number in range(first + 1, first + 101)]
             answer = await client.post(f"{url}/ngsi-ld/v1/entityOperations/upsert", json=batch)
             answer.raise_for_status()
@@ -85,6 +95,9 @@ async def measure(up: Running, operation: str, load: Load, connections: int, sin
     broker, mongod = up.pids("tsunagu.cli serve"), up.pids("mongod")
     subscription = ""
     async with httpx.AsyncClient(timeout=30) as client:
+        if operation == "tenants":
+            for tenant in TENANTS:
+                await fill(up.url, OF_TENANT, tenant=tenant)
         if operation == "notif":
             body = {
                 "type": "Subscription",
@@ -99,8 +112,9 @@ async def measure(up: Running, operation: str, load: Load, connections: int, sin
         began = time.monotonic()
         found = await wrk(up.url, operation, connections, load.seconds, load.entities)
         took = time.monotonic() - began
-        found["broker_cpu"] = 100 * (cpu(broker) - used[0]) / took
-        found["mongod_cpu"] = 100 * (cpu(mongod) - used[1]) / took
+        for name, spent in (("broker", cpu(broker) - used[0]), ("mongod", cpu(mongod) - used[1])):
+            found[f"{name}_cpu"] = 100 * spent / took
+            found[f"{name}_us"] = 1e6 * spent / max(1, found["requests"])
         found["broker_mb"], found["mongod_mb"] = memory(broker), memory(mongod)
         if operation == "notif":
             await asyncio.sleep(1)
@@ -166,14 +180,13 @@ async def main(options: argparse.Namespace) -> None:
 def line(operation: str, connections: int, found: dict[str, Any], limits: dict[str, float]) -> str:
     """Return a line of the report."""
     changes = found["rate"] * (100 if operation == "batch" else 1)
-    writes = operation in {"patch", "batch", "notif", "create"}
-    share = changes / limits["committer"] if writes else found["rate"] / min(limits["uvicorn"], limits["finds"])
+    limit = limits["committer"] if operation in WRITES else min(limits["uvicorn"], limits["finds"])
     more = f", delivered {found['delivered']} of {found['requests']}" if "delivered" in found else ""
     return (
-        f"{operation:9} c={connections:<3} {found['rate']:8.0f}/s {share:5.0%} of the ceiling  "
+        f"{operation:9} c={connections:<3} {found['rate']:8.0f}/s {changes / limit:5.0%} of the ceiling  "
         f"p50 {found['p50']:7.2f} p99 {found['p99']:8.2f} ms  "
-        f"broker {found['broker_cpu']:3.0f} % {found['broker_mb']} MB  "
-        f"mongod {found['mongod_cpu']:3.0f} % {found['mongod_mb']} MB  "
+        f"broker {found['broker_us']:5.0f} µs {found['broker_cpu']:3.0f} % {found['broker_mb']} MB  "
+        f"mongod {found['mongod_us']:5.0f} µs {found['mongod_cpu']:3.0f} % {found['mongod_mb']} MB  "
         f"bad {found['bad']} errors {found['errors']}{more}"
     )
 

@@ -1,0 +1,101 @@
+"""How the operations fare as a broker grows: `python -m tests.bench.growth` prints a table.
+
+Entities grow first, without subscriptions; then, with the most entities, subscriptions on other types and thresholds
+that no change meets: what they cost is the looking. CPU in microseconds a request of broker and mongod, because that
+travels better than requests a second. `--entities 10000,100000,1000000 --subscriptions 0,1000,100000` is the long form.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.bench.processes import memory
+from tests.bench.run import Load, fill, measure, sink
+from tests.drills.harness import Running, running
+
+AT_ONCE = 32
+TYPES = 50
+
+
+def subscription(number: int) -> dict[str, Any]:
+    """Return a subscription: every other one on the stations, for a level they never reach, the rest on 50 types."""
+    kind = "WaterLevelObserved" if number % 2 else f"Kind{number % TYPES}"
+    return {
+        "type": "Subscription",
+        "entities": [{"type": kind}],
+        "watchedAttributes": ["waterLevel"],
+        "q": f"waterLevel>{1000 + number}",
+        "notification": {"endpoint": {"uri": "http://127.0.0.1:9/never", "accept": "application/json"}},
+    }
+
+
+async def subscribe(url: str, beginning: int, end: int) -> None:
+    """Create the subscriptions with these numbers, some at a time."""
+    numbers = iter(range(beginning, end))
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+
+        async def work() -> None:
+            for number in numbers:
+                answer = await client.post("/ngsi-ld/v1/subscriptions", json=subscription(number))
+                answer.raise_for_status()
+
+        await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+
+
+async def row(up: Running, operations: list[str], load: Load, subscriptions: int, sink_port: int) -> None:
+    """Measure the operations at one size and print a line for each."""
+    for operation in operations:
+        for connections in load.connections:
+            found = await measure(up, operation, load, connections, sink_port)
+            print(
+                f"{load.entities:8} entities {subscriptions:6} subscriptions {operation:9} c={connections:<3}"
+                f"{found['rate']:8.0f}/s  p50 {found['p50']:7.2f} p99 {found['p99']:8.2f} ms  "
+                f"broker {found['broker_us']:5.0f} µs {found['broker_mb']} MB  "
+                f"mongod {found['mongod_us']:5.0f} µs {found['mongod_mb']} MB  bad {found['bad']}",
+                flush=True,
+            )
+
+
+async def main(options: argparse.Namespace) -> None:
+    """Grow and measure."""
+    connections = tuple(map(int, options.connections.split(",")))
+    operations = options.operations.split(",")
+    with tempfile.TemporaryDirectory(prefix="tsunagu-bench-") as folder:
+        async with running(Path(folder) / "data", "--workers", str(options.workers)) as up, sink() as sink_port:
+            there = 0
+            for entities in map(int, options.entities.split(",")):
+                began = time.monotonic()
+                await fill(up.url, entities, beginning=there)
+                print(f"{entities} entities: {(entities - there) / (time.monotonic() - began):.0f} created a second")
+                there = entities
+                await row(up, operations, Load(entities, options.seconds, connections), 0, sink_port)
+            there = 0
+            for subscriptions in map(int, options.subscriptions.split(",")):
+                if subscriptions:
+                    began = time.monotonic()
+                    await subscribe(up.url, there, subscriptions)
+                    took = time.monotonic() - began
+                    print(
+                        f"{subscriptions} subscriptions: {(subscriptions - there) / took:.0f} created a second; "
+                        f"broker {memory(up.pids('tsunagu.cli serve'))} MB"
+                    )
+                    there = subscriptions
+                    await row(up, ["patch"], Load(entities, options.seconds, connections), subscriptions, sink_port)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--entities", default="10000,100000")
+    parser.add_argument("--subscriptions", default="0,1000,10000")
+    parser.add_argument("--operations", default="get,query,queryany,querysel,geo,patch")
+    parser.add_argument("--connections", default="64")
+    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=1)
+    asyncio.run(main(parser.parse_args()))
