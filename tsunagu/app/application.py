@@ -21,6 +21,7 @@ from tsunagu.adapters.metrics import COLLECTORS
 from tsunagu.adapters.provisioning.agent import agent_router
 from tsunagu.adapters.provisioning.router import provisioning_router
 from tsunagu.adapters.provisioning.store import ProvisioningStore
+from tsunagu.app.allowed import tell_allowed_methods
 from tsunagu.app.log_level import SharedLogLevel
 from tsunagu.app.logs import configure_logs
 from tsunagu.app.mqtt import refusal
@@ -125,6 +126,7 @@ def doors_of(parts: Parts, store: ProvisioningStore, level: SharedLogLevel) -> d
     north = FastAPI(title="Tsunagu, FIWARE provisioning", version=__version__, docs_url=None, redoc_url=None)
     north.include_router(provisioning_router(store, port=settings.north_port))
     north.include_router(agent_router(settings.north_port, level, lambda: ping_all(parts.services)))
+    tell_allowed_methods(north)
     doors: dict[int, ASGI] = {settings.north_port: north, settings.south_port: parts.door}
     return {port: door for port, door in doors.items() if port}
 
@@ -142,6 +144,7 @@ def rest_of(parts: Parts, store: ProvisioningStore) -> FastAPI:
     app.include_router(feed_router(parts.services, parts.feeds, parts.streams))
     app.include_router(provisioning_router(store, port=parts.settings.port))
     app.include_router(management_router(store, parts.door, partial(refusal, parts.guard), book=parts.connections.book))
+    tell_allowed_methods(app)
 
     @app.get("/openapi.json", include_in_schema=False)
     def openapi() -> dict[str, Any]:

@@ -166,6 +166,13 @@ IF_MATCH: Schema = {
     "description": "Write only if the entity still has this entity tag, as ETag returned it (extension)",
     "schema": {"type": "string"},
 }
+IF_NONE_MATCH: Schema = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "Answer 304 without a body if the entity still has this entity tag (extension)",
+    "schema": {"type": "string"},
+}
+BARE = (411, 415)  # without a body (6.3.4)
 
 
 def describe(routes: Iterable[Route]) -> dict[str, Any]:
@@ -221,8 +228,8 @@ def query_parameters(route: Route) -> list[Schema]:
 def header_parameters(route: Route) -> list[Schema]:
     """Return the request headers of a row."""
     headers = [TENANT, LINK]
-    if route.path.startswith("/entities/") and route.method != "GET":
-        headers.append(IF_MATCH)
+    if route.path.startswith("/entities/"):
+        headers.append(IF_NONE_MATCH if route.method == "GET" else IF_MATCH)
     return headers
 
 
@@ -236,6 +243,8 @@ def responses(route: Route) -> dict[str, Any]:
             media = route.produces if route.produces and status != HTTPStatus.MULTI_STATUS else (JSON,)
             entry["content"] = {one: {"schema": schema} if one in {JSON, LD_JSON} else {} for one in media}
         described[str(status)] = entry
+    if route.takes is not None:
+        described |= {str(status): {"description": HTTPStatus(status).phrase} for status in BARE}
     problem = {"description": "Problem", "content": {JSON: {"schema": reference("ProblemDetails")}}}
     described["4XX"] = described["5XX"] = problem
     return described
@@ -245,7 +254,7 @@ def schema_of(route: Route, status: int) -> Schema | None:
     """Return the schema of an answer's body, None if it has none."""
     if status == HTTPStatus.MULTI_STATUS:
         return reference("UpdateResult" if "/attrs" in route.path else "BatchOperationResult")
-    if status == HTTPStatus.NO_CONTENT or route.gives is None or "details" in route.allowed:
+    if status in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED} or route.gives is None or "details" in route.allowed:
         return None
     if route.method in {"GET", "POST"} and route.gives in {"Entity", "Entity[]"}:
         entities: Schema = {"type": "array", "items": {"type": "object"}}

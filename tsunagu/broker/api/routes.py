@@ -65,7 +65,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "GET", ENTITY, entities.retrieve_entity, "5.7.1, 6.5.3.1", "retrieveEntity", "Retrieve an entity",
         parameters=RETRIEVE, options=SYSTEM, formats=REPRESENTATIONS, gives="Entity", produces=ENTITIES,
-        statuses=(200, 203),
+        statuses=(200, 203, 304),
     ),
     Route(
         "GET", "/entities", query.query_entities, "5.7.2, 6.4.3.2", "queryEntities", "Query entities",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import orjson
 import structlog
 from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def status_router(services: Services, registry: CollectorRegistry) -> APIRouter:
         healthy = all(state == "ok" for state in parts.values())
         return json_response(200 if healthy else 503, {"status": "ready" if healthy else "unready", "parts": parts})
 
-    @router.get("/metrics", summary="Metrics in the Prometheus text format")
+    @router.get("/metrics", summary="Metrics in the Prometheus text format", response_class=PlainTextResponse)
     async def metrics() -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 

@@ -96,4 +96,4 @@ def test_an_operation_is_described_from_its_row() -> None:
     names = {(parameter["name"], parameter["in"]) for parameter in operation["parameters"]}
     assert {("entityId", "path"), ("attrId", "path"), ("type", "query"), ("If-Match", "header")} <= names
     assert "application/merge-patch+json" in operation["requestBody"]["content"]
-    assert {"204", "4XX", "5XX"} == operation["responses"].keys()
+    assert {"204", "411", "415", "4XX", "5XX"} == operation["responses"].keys()
