@@ -12,6 +12,7 @@ from pymongo import GEOSPHERE, MongoClient
 from tests.contract import query_strategies as strategies
 from tests.contract import query_table as table
 from tests.contract.query_documents import CONTEXT, entity, name, prop
+from tests.examples import examples
 from tests.unit.broker.query.patterns import patterns as random_patterns
 from tests.unit.broker.query.patterns import texts as random_texts
 from tsunagu.broker.query.ast import EntityQuery, EntitySelector, Like, Path
@@ -163,7 +164,9 @@ def test_known_members(query_collection: Collection[dict[str, Any]]) -> None:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(documents=strategies.documents(), trees=st.lists(strategies.trees, min_size=1, max_size=8))
 def test_q_readers_agree(
@@ -174,7 +177,9 @@ def test_q_readers_agree(
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=examples(40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(documents=strategies.documents(), queries=st.lists(strategies.queries, min_size=1, max_size=6))
 def test_readers_agree(
@@ -184,7 +189,7 @@ def test_readers_agree(
     agree(scratch_collection, documents, queries)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     sources=st.lists(random_patterns, min_size=1, max_size=4),
     candidates=st.lists(random_texts, min_size=1, max_size=8, unique=True),

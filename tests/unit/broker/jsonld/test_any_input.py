@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.unit.broker.jsonld.bodies import BODIES, INSTANCES
 from tests.unit.broker.jsonld.contexts import CITY
 from tsunagu.broker.errors import BadRequestData, ResourceNotFound
@@ -111,7 +112,7 @@ def spoiled(draw: Any, bodies: st.SearchStrategy[Any]) -> Any:
 ENTITIES = spoiled(BODIES.map(lambda attributes: {"id": "urn:a:1", "type": "Vehicle", **attributes}))
 FRAGMENTS = spoiled(BODIES)
 ATTRIBUTES = spoiled(INSTANCES)
-MANY = settings(max_examples=100, deadline=None)
+MANY = settings(max_examples=examples(100), deadline=None)
 
 
 def storable(document: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyld import jsonld
 
+from tests.examples import examples
 from tests.unit.broker.jsonld.contexts import context_of
 from tsunagu.broker.jsonld.core import core_document
 from tsunagu.broker.jsonld.expand import expand_entity
@@ -204,7 +205,7 @@ def oracle(document: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
 
 
 SLOW = settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
 

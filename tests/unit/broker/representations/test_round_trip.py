@@ -7,6 +7,7 @@ from copy import deepcopy
 import pytest
 from hypothesis import given, settings
 
+from tests.examples import examples
 from tests.unit.broker.jsonld.bodies import BODIES
 from tests.unit.broker.jsonld.contexts import CITY
 from tests.unit.broker.representations.stored import document_of
@@ -15,7 +16,7 @@ from tsunagu.broker.representations import View
 
 
 @pytest.mark.parametrize("form", ["normalized", "concise"])
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(body=BODIES)
 def test_a_lossless_form_reads_as_what_is_stored(form, body):
     """4.5.2.1: normalized and concise are equally valid lossless formats."""
