@@ -146,3 +146,14 @@ async def test_the_inbox_takes_each_notification_once(client: httpx.AsyncClient)
     assert (await client.get("/entities/urn:ngsi-ld:Gauge:1")).json()["level"]["value"] == 1
     problem(await client.post(url, json={"id": "urn:x:1", "type": "Notification"}), 400, "data")
     problem(await client.post(url, json=[1]), 400)
+
+
+async def test_a_page_of_giants_is_refused_in_time(client: httpx.AsyncClient) -> None:
+    """A page that would not fit into memory is TooManyResults; fewer entities at once can be had, also one by one."""
+    for number in range(9):
+        body = {**GAUGE, "id": f"urn:ngsi-ld:Gauge:{number}", "text": {"type": "Property", "value": "x" * 9_000_000}}
+        assert (await client.post("/entities", json=body)).status_code == 201
+    problem(await client.get("/entities?type=Gauge"), 403, "limit")
+    assert len((await client.get("/entities?type=Gauge&limit=4")).json()) == 4
+    assert (await client.get("/entities?type=Gauge&limit=0&count=true")).headers["ngsild-results-count"] == "9"
+    assert (await client.get("/entities/urn:ngsi-ld:Gauge:8")).status_code == 200

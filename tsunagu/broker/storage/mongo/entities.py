@@ -55,7 +55,7 @@ class MongoReader:
             command["projection"] = WITHOUT_TIMES
         with translated():
             async with asyncio.timeout(self._timeout):
-                return await rows_of(self._databases.of(tenant), command, len(ids))
+                return await rows_of(self._databases.of(tenant), command, len(ids), batches=None)
 
     async def get_many(self, tenant: str, ids: Sequence[str]) -> list[Document]:
         """Return the documents that exist of these ids, in no particular order."""

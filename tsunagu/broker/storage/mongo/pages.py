@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from tsunagu.broker.errors import NgsiError
+from tsunagu.broker.errors import NgsiError, TooManyResults
 from tsunagu.broker.storage.mongo.bookmarks import Bookmarks
 from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.indexes import ENTITIES
@@ -28,17 +28,28 @@ log = structlog.get_logger(__name__)
 # document anew to leave some out.
 WITHOUT_TIMES = {"type": 1, "scope": 1, "attrs": 1, "expires": 1, "v": 1}
 BY_ID = {"_id": 1}
+LARGEST_PAGE = 4  # batches
 SURVEYS = 200
 MANY_CREATED = 4 * STRIDE  # entities that came since surveys were looked after
 LOOK_SECONDS = 2.0
 TENANTS_AT_START = 20
 
 
-async def rows_of(database: Database, command: dict[str, Any], expected: int) -> list[Document]:
-    """Run a find command on the entities and return all that it finds."""
+async def rows_of(
+    database: Database, command: dict[str, Any], expected: int, *, batches: int | None = LARGEST_PAGE
+) -> list[Document]:
+    """Run a find command on the entities and return all that it finds.
+
+    MongoDB sends at most 16 MiB in a batch. Raises TooManyResults beyond `batches` of them; None for no limit.
+    """
     reply = await database.command({"find": ENTITIES, **command, "batchSize": expected + 1})
     rows: list[Document] = reply["cursor"]["firstBatch"]
+    seen = 1
     while reply["cursor"]["id"]:
+        if seen == batches:
+            await database.command({"killCursors": ENTITIES, "cursors": [reply["cursor"]["id"]]})
+            raise TooManyResults(f"what was asked for has more than {16 * batches} MiB; ask for less at once, by limit")
+        seen += 1
         reply = await database.command({"getMore": reply["cursor"]["id"], "collection": ENTITIES})
         rows.extend(reply["cursor"]["nextBatch"])
     return rows
