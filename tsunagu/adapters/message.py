@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tsunagu.adapters.credentials import Proof
     from tsunagu.adapters.errors import DeviceError
 
 
@@ -24,7 +25,7 @@ class Message:
     `tag` is the door's own (an MQTT packet id). `key` names a message that is kept elsewhere (in the quarantine) and
     may be replayed again and again. `too_large` is the size in bytes of a payload that the door did not take; `body` is
     empty then. `realm` is the tenant whose groups alone the message reaches, None for all. `fault` is what the door
-    found wrong with it already.
+    found wrong with it already. `proof` is what the sender showed, None where the transport shows nothing.
     """
 
     format: str
@@ -40,6 +41,7 @@ class Message:
     too_large: int = 0
     realm: str | None = None
     fault: DeviceError | None = None
+    proof: Proof | None = None
 
 
 @dataclass(slots=True)

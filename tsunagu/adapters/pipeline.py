@@ -17,8 +17,9 @@ import structlog
 from tsunagu.adapters import clock, metrics
 from tsunagu.adapters.configuration import answer_configuration
 from tsunagu.adapters.counters import CountReducer, flow_id
+from tsunagu.adapters.credentials import check_proof
 from tsunagu.adapters.devices.plan import settings_of
-from tsunagu.adapters.errors import AdapterFault, DeviceError, EntityRefused, GroupNotFound, TooLarge
+from tsunagu.adapters.errors import AdapterFault, DeviceError, EntityRefused, GroupNotFound, NotAllowed, TooLarge
 from tsunagu.adapters.health import HealthMonitor
 from tsunagu.adapters.heartbeats import map_heartbeat
 from tsunagu.adapters.mapping import map_measure
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tsunagu.adapters.commands import Commands
+    from tsunagu.adapters.credentials import Credential
     from tsunagu.adapters.devices.plan import Plan
     from tsunagu.adapters.devices.registry import DeviceRegistry
     from tsunagu.adapters.health import Watch
@@ -199,6 +201,8 @@ class Pipeline:
                     plan = await self._look_up(one, item, resources)
                     if plan is None:
                         break
+                if plan.credential is not None and not is_proven(one, plan.credential):
+                    break
                 item.plan = plan
                 one.tenant = plan.tenant
 
@@ -359,6 +363,21 @@ class Pipeline:
             reason=one.error.name,
         )
         metrics.SET_ASIDE.labels(one.message.format, one.error.name).inc()
+
+
+def is_proven(one: Work, credential: Credential) -> bool:
+    """Tell whether a message shows what its device must show; one that does not is refused and not kept.
+
+    What comes out of the quarantine again was let in there by a person.
+    """
+    if one.message.key:
+        return True
+    try:
+        check_proof(credential, one.message.proof, one.message.received)
+    except NotAllowed as error:
+        one.error, one.discard = error, True
+        return False
+    return True
 
 
 def check_realm(message: Message, tenant: str) -> None:

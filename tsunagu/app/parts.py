@@ -107,7 +107,9 @@ class Parts:
         self.command_watch = CommandWatch(requests, self.entities, self.catalogue.tenants)
         self.committer.listener = Listeners(self.reader.pages, self.dispatcher, self.command_watch, self.feeds)
         self.pipeline = self._pipeline()
-        self.door = DeviceDoor(self.pipeline, max_body=settings.max_body)
+        self.door = DeviceDoor(
+            self.pipeline, max_body=settings.max_body, certificate_header=settings.certificate_header or ""
+        )
         self.mqtt = main_door(settings, self.pipeline)
         self.connections = connections(
             settings,

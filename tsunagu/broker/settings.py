@@ -36,6 +36,10 @@ class Settings(BaseModel):
     south_port: int = Field(
         0, ge=0, le=65535, description="port that serves device HTTP alone, 7896 by custom; 0: none"
     )
+    certificate_header: str | None = Field(
+        None,
+        description="header in which a TLS gateway names a device's certificate fingerprint; none: none is believed",
+    )
     public_url: str | None = Field(None, description="base URL that clients see, behind a gateway")
     mongodb_uri: SecretStr = Field(SecretStr("mongodb://127.0.0.1:27017/"), description="MongoDB, a replica set")
     database_prefix: str = Field(

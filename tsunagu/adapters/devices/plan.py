@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tsunagu.adapters import clock
+from tsunagu.adapters.credentials import Credential, credential_of
 from tsunagu.adapters.decoders import unpacker
 from tsunagu.adapters.devices.explicit import Explicit, Listed, compile_explicit
 from tsunagu.adapters.devices.links import Link, compile_links
@@ -89,6 +90,7 @@ class Plan:
     time_source: Active | None = None
     stamped: bool = True
     keeps_last: bool = False
+    credential: Credential | None = None
     names: dict[str, str] = field(default_factory=dict)
     validation: str = "warn"
     time_policy: TimePolicy | None = None
@@ -202,6 +204,7 @@ def compile_plan(device: Mapping[str, Any], group: Mapping[str, Any]) -> Plan:
         time_source=next((active for active in declared if active.name == TIME), None),
         stamped=_either(device, group, "timestamp", default=True) is not False,
         keeps_last=_either(device, group, "storeLastMeasure", default=False) is True,
+        credential=credential_of(device, settings),
     )
 
 

@@ -9,6 +9,7 @@ Messages that arrive together are committed together.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl
@@ -18,7 +19,9 @@ import structlog
 
 from tsunagu.adapters import clock, metrics
 from tsunagu.adapters.command_payload import answer
+from tsunagu.adapters.credentials import Proof, check_proof, digest, fingerprint_of
 from tsunagu.adapters.errors import (
+    BadMeasure,
     BadPayload,
     Busy,
     DeviceError,
@@ -60,6 +63,7 @@ BATCH = 500
 LIMIT = 5_000
 MAX_BODY = 1024 * 1024
 HOOKS = "/iot/hooks/"
+NO_PROOF = Proof()
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +71,8 @@ log = structlog.get_logger(__name__)
 class DeviceDoor:
     """The ASGI application. `paths` says which requests are its own; `await stop()` waits for what is under way.
 
-    `hooks` makes messages of what comes under /iot/hooks/; app.py sets it.
+    `hooks` makes messages of what comes under /iot/hooks/; app.py sets it. `certificate_header` is the header in which
+    a TLS gateway names the fingerprint of the client certificate that it verified; "" for none.
     """
 
     paths = frozenset(route.path for row in FORMATS.values() for route in row.routes if "{" not in route.path)
@@ -82,11 +87,13 @@ class DeviceDoor:
         *,
         max_body: int = MAX_BODY,
         limit: int = LIMIT,
+        certificate_header: str = "",
         now: Callable[[], int] = clock.now,
     ) -> None:
         self.pipeline = pipeline
         self.max_body = max_body
         self.limit = limit
+        self.certificate_header = certificate_header.lower().encode()
         self.now = now
         self.hooks: Hooks | None = None
         self._routes = _table()
@@ -131,6 +138,8 @@ class DeviceDoor:
         """Return the commands that wait for the device, and their content type. Raises DeviceError, SinkUnavailable."""
         row = FORMATS[message.format]
         plan = await self.pipeline.registry.find(row.resources, message.named["apikey"], message.named["device"])
+        if plan.credential is not None:
+            check_proof(plan.credential, message.proof, message.received)
         found = await self.pipeline.commands.fetch(plan) if self.pipeline.commands is not None else []
         ultralight = message.format == "ultralight"
         return answer(found, ultralight=ultralight), b"text/plain" if ultralight else b"application/json"
@@ -145,11 +154,28 @@ class DeviceDoor:
         path, method = scope["path"], scope["method"]
         if path.startswith(HOOKS) and self.hooks is not None:
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-            return self.hooks(method, path, await self._body(scope, receive), received=self.now(), headers=headers)
+            message = self.hooks(method, path, await self._body(scope, receive), received=self.now(), headers=headers)
+            message.proof = self._proof(scope)
+            return message
         content_type = _header(scope, b"content-type")
         self._route(path, method, content_type)
         body = await self._body(scope, receive)
-        return self.message_of(method, path, scope["query_string"], content_type=content_type, body=body)
+        message = self.message_of(method, path, scope["query_string"], content_type=content_type, body=body)
+        message.proof = self._proof(scope)
+        return message
+
+    def _proof(self, scope: Scope) -> Proof:
+        """Return what a request shows: a bearer token, a fingerprint in the header of the TLS gateway."""
+        token = fingerprint = ""
+        for name, value in scope["headers"]:
+            if name == b"authorization" and value[:7].lower() == b"bearer ":
+                token = digest(value[7:].strip().decode("latin-1"))
+            elif name == b"x-device-token":
+                token = digest(value.strip().decode("latin-1"))
+            elif name == self.certificate_header:
+                with contextlib.suppress(BadMeasure):
+                    fingerprint = fingerprint_of(value.decode("latin-1"))
+        return Proof(token, fingerprint) if token or fingerprint else NO_PROOF
 
     def message_of(self, method: str, path: str, query_string: bytes, *, content_type: str, body: bytes) -> Message:
         """Return the message that a request is. Raises DeviceError."""

@@ -20,6 +20,7 @@ from tsunagu.adapters.connections.book import RouteBook
 from tsunagu.adapters.connections.router import add_connections, add_routes
 from tsunagu.adapters.inbound.http import HOOKS
 from tsunagu.adapters.management import candidates, importer, quarantined
+from tsunagu.adapters.management.credentials_routes import add_credentials
 from tsunagu.adapters.management.preview import preview
 from tsunagu.adapters.management.requests import (
     Problem,
@@ -66,6 +67,7 @@ def management_router(
     _add_import(router, store)
     add_connections(router, store.catalogue, store.registry.faults, refusal)
     add_routes(router, store.catalogue, store.registry.faults)
+    add_credentials(router, store)
     _add_commands(router, store, door)
     return router
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 ORDER = (("created", 1), ("place", 1))
-OURS = frozenset(("created", "place", "canonical", "autoprovisioned", "entity"))
+OURS = frozenset(("created", "place", "canonical", "autoprovisioned", "entity", "credentials"))
 FIRST = ("device_id", "resource", "apikey", "service", "service_path", "subservice", "entity_name", "entity_type")
 DEFAULT_TYPE = "Thing"
 ALL_PATHS = "/*"
@@ -149,7 +149,8 @@ class ProvisioningStore:
     async def _completed(self, service: str, path: str, device: Entry) -> Entry:
         """Return the device with what its group says of entity type and name, as the reference stores it."""
         group = await self._group_for(service, path, device) or {}
-        entry = {**device, "service": service, "service_path": path, "created": clock.now()}
+        given = {name: value for name, value in device.items() if name not in OURS}
+        entry = {**given, "service": service, "service_path": path, "created": clock.now()}
         entry["canonical"] = canonical(device["device_id"])
         entry["entity_type"] = device.get("entity_type") or group.get("entity_type") or DEFAULT_TYPE
         check_plan(entry, group)
@@ -178,6 +179,10 @@ class ProvisioningStore:
     async def device(self, service: str, path: str, device_id: str, apikey: str | None) -> Entry:
         """Return one device. Raises ProvisioningError: not found."""
         return public(await self._find(service, path, device_id, apikey))
+
+    async def stored(self, service: str, path: str, device_id: str, apikey: str | None) -> Entry:
+        """Return one device as it is kept. Raises ProvisioningError: not found."""
+        return await self._find(service, path, device_id, apikey)
 
     async def change_device(
         self, service: str, path: str, device_id: str, apikey: str | None, *, changes: Entry
