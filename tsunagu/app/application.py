@@ -135,10 +135,10 @@ def rest_of(parts: Parts, store: ProvisioningStore) -> FastAPI:
     """Return the FastAPI application for everything but the hot doors."""
     app = FastAPI(title="Tsunagu", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     metrics = CollectorRegistry()
-    own = (parts.services.traffic, parts.dispatcher.metrics, *COLLECTORS)
+    own = (parts.services.traffic, parts.dispatcher.metrics, parts.subscription_metrics, parts.feeds, *COLLECTORS)
     for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR, *own):
         metrics.register(collector)
-    app.include_router(status_router(parts.services, metrics))
+    app.include_router(status_router(parts.services, metrics, parts.subscription_metrics.refresh))
     app.include_router(inbox_router(parts.services, parts.inbox))
     app.include_router(deliveries_router(parts.services, parts.deliveries))
     app.include_router(feed_router(parts.services, parts.feeds, parts.streams))

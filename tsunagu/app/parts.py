@@ -56,6 +56,7 @@ from tsunagu.broker.storage.mongo.tail import MongoTail
 from tsunagu.subscriptions.dispatcher import Dispatcher
 from tsunagu.subscriptions.feeds.feed import Feeds
 from tsunagu.subscriptions.policy import DeliveryPolicy
+from tsunagu.subscriptions.standing import SubscriptionMetrics
 from tsunagu.subscriptions.transports import SCHEMES, Transports
 
 if TYPE_CHECKING:
@@ -95,6 +96,9 @@ class Parts:
         self.dispatcher = self._dispatcher()
         self.feeds = self._feeds()
         self.streams = Streams()
+        self.subscription_metrics = SubscriptionMetrics(
+            self.dispatcher.store, self.dispatcher.tallies, self.parked, limit=settings.subscription_metrics
+        )
         self.services = self._services()
         self.deliveries = Deliveries(self.services.subscriptions, self.records, self.parked, self.dispatcher)
         self.sink = BrokerSink(Reports(self.committer), self.entities)

@@ -88,6 +88,12 @@ class Settings(BaseModel):
         1000, ge=1, description="notifications held in memory for one endpoint before they are parked"
     )
     feed_limit: int = Field(1000, ge=1, description="live feeds (Server-Sent Events) open in one process at most")
+    subscription_metrics: int = Field(
+        200,
+        ge=0,
+        le=10_000,
+        description="subscriptions that have metrics of their own at /metrics, the oldest; 0: none",
+    )
     lease_seconds: float = Field(10.0, gt=0, description="a process that did not renew its lease for this long is dead")
 
     log_level: str = Field(

@@ -24,8 +24,8 @@ PING_SECONDS = 3.0
 SPECIFICATION = "ETSI GS CIM 009 v1.9.1"
 
 
-def status_router(services: Services, registry: CollectorRegistry) -> APIRouter:
-    """Return the routes /health/live, /health/ready, /metrics and /version."""
+def status_router(services: Services, registry: CollectorRegistry, refresh: Ping) -> APIRouter:
+    """Return the routes /health/live, /health/ready, /metrics and /version; `refresh` comes before the metrics."""
     router = APIRouter(tags=["Status"])
 
     @router.get("/health/live", summary="Whether the process is alive")
@@ -42,6 +42,7 @@ def status_router(services: Services, registry: CollectorRegistry) -> APIRouter:
 
     @router.get("/metrics", summary="Metrics in the Prometheus text format", response_class=PlainTextResponse)
     async def metrics() -> Response:
+        await refresh()
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     @router.get("/version", summary="Version of the broker and of the standard it follows")

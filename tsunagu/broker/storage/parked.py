@@ -58,5 +58,8 @@ class ParkedDeliveries(Protocol):
     async def dead(self, tenant: str, subscription: str, *, limit: int, offset: int = 0) -> list[DeadLetter]:
         """Return dead letters of a subscription, oldest first."""
 
+    async def counts(self, tenant: str, subscriptions: Sequence[str]) -> tuple[dict[str, int], dict[str, int]]:
+        """Return how many rows, and how many dead letters, each of these subscriptions has, where it has any."""
+
     async def exhume(self, tenant: str, subscription: str, *, ids: Sequence[str] | None, since: int | None) -> int:
         """Turn dead letters into rows again: those named, or those given up since (epoch ms), or all."""

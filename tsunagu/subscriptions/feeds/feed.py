@@ -11,6 +11,8 @@ import time
 from typing import TYPE_CHECKING
 
 import structlog
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from tsunagu.broker.errors import NgsiError, Unavailable
 from tsunagu.broker.operations.feed import FeedEvent
@@ -20,7 +22,9 @@ from tsunagu.subscriptions.review import Only
 from tsunagu.subscriptions.subscription import compile_subscription
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+
+    from prometheus_client import Metric
 
     from tsunagu.broker.changes import Change, ChangeTail, TailReader
     from tsunagu.broker.operations.subscription_form import Entry
@@ -36,7 +40,7 @@ ALIVE_SECONDS = 15.0
 AT_ONCE = 100
 
 
-class Feeds:
+class Feeds(Collector):
     """The feeds of a process; see `operations.feed.Feeds`. `lookup` returns the present revision of a subscription."""
 
     def __init__(
@@ -59,6 +63,10 @@ class Feeds:
     def open(self) -> int:
         """How many feeds are open in this process."""
         return self._tails.followers
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the metrics, for a registry of Prometheus."""
+        yield GaugeMetricFamily("tsunagu_feeds_open", "Live feeds open in this process", value=self.open)
 
     def committed(self, changes: Sequence[Change]) -> None:
         """Take note that this process has committed changes of one tenant; see `ChangeListener`."""

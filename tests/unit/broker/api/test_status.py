@@ -34,7 +34,7 @@ def client_of(**pings: Any) -> httpx.AsyncClient:
     traffic.record("retrieveEntity", 404, 7.0)
     services: Any = SimpleNamespace(settings=Settings(name="kawakami"), pings=pings, started=0.0, traffic=traffic)  # type: ignore[call-arg]
     app = FastAPI()
-    app.include_router(status.status_router(services, registry))
+    app.include_router(status.status_router(services, registry, fine))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://broker")
 
 

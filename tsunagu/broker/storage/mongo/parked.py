@@ -147,6 +147,16 @@ class MongoParkedDeliveries:
             )
         return [DeadLetter(_parked(tenant, row), row["at"], row["why"]) for row in rows]
 
+    async def counts(self, tenant: str, subscriptions: Sequence[str]) -> tuple[dict[str, int], dict[str, int]]:
+        """Return how many rows, and how many dead letters, each of these subscriptions has, where it has any."""
+        of_these: list[dict[str, Any]] = [{"$match": {"s": {"$in": list(subscriptions)}}}, {"$group": {"_id": "$s", "n": {"$sum": 1}}}]
+        found: list[dict[str, int]] = []
+        for collection in (self._rows(tenant), self._letters(tenant)):
+            with translated():
+                cursor = await collection.aggregate(of_these)
+                found.append({row["_id"]: row["n"] for row in await cursor.to_list(None)})
+        return found[0], found[1]
+
     async def exhume(self, tenant: str, subscription: str, *, ids: Sequence[str] | None, since: int | None) -> int:
         """Turn dead letters into rows again: those named, or those given up since (epoch ms), or all."""
         where: dict[str, Any] = {"s": subscription}
