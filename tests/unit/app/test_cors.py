@@ -15,7 +15,7 @@ APP = "https://app.example"
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
-    await respond(Answer(200, b"{}", [(b"ngsild-results-count", b"1")]), send, head=False)
+    await respond(scope, send, Answer(200, b"{}", [(b"ngsild-results-count", b"1")]))
 
 
 def browser(*origins: str) -> httpx.AsyncClient:

@@ -149,7 +149,10 @@ class MongoParkedDeliveries:
 
     async def counts(self, tenant: str, subscriptions: Sequence[str]) -> tuple[dict[str, int], dict[str, int]]:
         """Return how many rows, and how many dead letters, each of these subscriptions has, where it has any."""
-        of_these: list[dict[str, Any]] = [{"$match": {"s": {"$in": list(subscriptions)}}}, {"$group": {"_id": "$s", "n": {"$sum": 1}}}]
+        of_these: list[dict[str, Any]] = [
+            {"$match": {"s": {"$in": list(subscriptions)}}},
+            {"$group": {"_id": "$s", "n": {"$sum": 1}}},
+        ]
         found: list[dict[str, int]] = []
         for collection in (self._rows(tenant), self._letters(tenant)):
             with translated():
