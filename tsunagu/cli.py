@@ -1,6 +1,7 @@
 """The command `tsunagu`: `up` runs a broker and the servers it needs, `serve` runs one worker process.
 
-`index` and `explain` are an operator's tools on a running broker's database, `subscriptions` asks a broker over HTTP.
+`index` and `explain` are an operator's tools on a running broker's database, `subscriptions` and `devices`
+ask a broker over HTTP.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_tools(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    from tsunagu.up import subscription_tools
+    from tsunagu.up import device_tools, subscription_tools
 
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--tenant", default="", help="the tenant (the default tenant)")
@@ -79,6 +80,7 @@ def _add_tools(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     explain.add_argument("query", help="query string of GET /entities: 'type=RiverLevelObserved&q=waterLevel>2'")
     explain.set_defaults(run=_explain)
     subscription_tools.add_parser(commands).set_defaults(run=_subscriptions)
+    device_tools.add_parser(commands).set_defaults(run=_devices)
 
 
 def _up(options: argparse.Namespace) -> int:
@@ -119,6 +121,14 @@ def _subscriptions(options: argparse.Namespace) -> int:
     from tsunagu.up import subscription_tools
 
     for line in subscription_tools.run(options):
+        print(line)
+    return 0
+
+
+def _devices(options: argparse.Namespace) -> int:
+    from tsunagu.up import device_tools
+
+    for line in device_tools.run(options):
         print(line)
     return 0
 

@@ -21,11 +21,11 @@ GAP = "  "
 class Remote:
     """A broker at a URL, and a tenant of it. Methods raise UpError, in words for the one who typed the command."""
 
-    def __init__(self, url: str, tenant: str = "") -> None:
+    def __init__(self, url: str, tenant: str = "", *, headers: Mapping[str, str] | None = None) -> None:
         self._url = url.rstrip("/")
-        headers = {"NGSILD-Tenant": tenant} if tenant else {}
+        named = {**(headers or {}), **({"NGSILD-Tenant": tenant} if tenant else {})}
         try:
-            self._client = httpx.Client(base_url=self._url, headers=headers, timeout=SECONDS)
+            self._client = httpx.Client(base_url=self._url, headers=named, timeout=SECONDS)
         except httpx.InvalidURL as error:
             raise UpError(f"--url: {url!r} is no URL: {error}") from None
 
@@ -41,6 +41,17 @@ class Remote:
         """Post to a path and return the JSON document that answers, None if there is none."""
         return self._ask("POST", path, params=params, json=body)
 
+    def send(self, method: str, path: str, *, content: bytes, headers: Mapping[str, str], **params: Any) -> Any:
+        """Send bytes to a path and return the JSON document that answers, None if there is none."""
+        return self._ask(method, path, params=params, content=content, headers=headers)
+
+    def text(self, method: str, path: str, *, json: Any = None, **params: Any) -> str:
+        """Return the text, of any type, that a path answers with."""
+        answer = self._request(method, path, params=params, json=json)
+        if not answer.is_success:
+            self._document(answer)
+        return answer.text
+
     def all(self, path: str, **params: Any) -> Iterator[Any]:
         """Yield the elements of a list, page by page."""
         offset = 0
@@ -51,16 +62,21 @@ class Remote:
                 return
             offset += PAGE
 
-    def _ask(self, method: str, path: str, *, params: dict[str, Any], json: Any = None) -> Any:
+    def _ask(self, method: str, path: str, *, params: dict[str, Any], **sent: Any) -> Any:
+        return self._document(self._request(method, path, params=params, **sent))
+
+    def _request(self, method: str, path: str, *, params: dict[str, Any], **sent: Any) -> httpx.Response:
         given = {name: value for name, value in params.items() if value is not None}
         try:
-            answer = self._client.request(method, path, params=given, json=json)
+            return self._client.request(method, path, params=given, **sent)
         except httpx.TimeoutException:
             raise UpError(f"{self._url} did not answer within {SECONDS:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise UpError(
                 f"no broker answers at {self._url} ({error}); start one, or name another with --url"
             ) from None
+
+    def _document(self, answer: httpx.Response) -> Any:
         try:
             document = answer.json() if answer.content else None
         except ValueError:

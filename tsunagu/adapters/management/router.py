@@ -19,7 +19,7 @@ from tsunagu.adapters.commands import DAY, command_of, shown
 from tsunagu.adapters.connections.book import RouteBook
 from tsunagu.adapters.connections.router import add_connections, add_routes
 from tsunagu.adapters.inbound.http import HOOKS
-from tsunagu.adapters.management import candidates, importer, quarantined
+from tsunagu.adapters.management import candidates, importer, overview, quarantined
 from tsunagu.adapters.management.credentials_routes import add_credentials
 from tsunagu.adapters.management.preview import preview
 from tsunagu.adapters.management.requests import (
@@ -69,7 +69,43 @@ def management_router(
     add_routes(router, store.catalogue, store.registry.faults)
     add_credentials(router, store)
     _add_commands(router, store, door)
+    _add_overview(router, store, door)
     return router
+
+
+def _add_overview(router: APIRouter, store: ProvisioningStore, door: DeviceDoor) -> None:
+    sink = door.pipeline.sink
+
+    async def plan_of(request: Request, device_id: str) -> Plan:
+        return await store.plan(tenant_of(request), path_of(request), device_id, request.query_params.get("apikey"))
+
+    @router.get("", summary="The tenant's devices")
+    async def list_devices(request: Request) -> Response:
+        limit, offset = page_of(request)
+        return json_answer(await overview.devices_of(store, tenant_of(request), limit=limit, offset=offset))
+
+    @router.get("/health", summary="How the tenant's devices are")
+    async def list_health(request: Request) -> Response:
+        limit, offset = page_of(request)
+        found = await overview.devices_of(store, tenant_of(request), limit=limit, offset=offset)
+        tenant = tenant_of(request)
+        plans = [
+            await store.plan(tenant, one["service_path"], one["device_id"], one.get("apikey"))
+            for one in found["devices"]
+        ]
+        healths = [await overview.health_of(sink, plan) for plan in plans]
+        return json_answer({"count": found["count"], "devices": healths})
+
+    @router.get("/{device_id}/health", summary="How a device is")
+    async def get_health(request: Request, device_id: str) -> Response:
+        return json_answer(await overview.health_of(sink, await plan_of(request, device_id)))
+
+    @router.get("/{device_id}", summary="A device as it is provisioned")
+    async def show_device(request: Request, device_id: str) -> Response:
+        apikey = request.query_params.get("apikey")
+        return json_answer(
+            overview.described(await store.stored(tenant_of(request), path_of(request), device_id, apikey))
+        )
 
 
 def _add_commands(router: APIRouter, store: ProvisioningStore, door: DeviceDoor) -> None:
