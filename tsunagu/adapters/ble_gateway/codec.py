@@ -193,6 +193,29 @@ def _ibeacon(body: dict[str, Any]) -> str:
         raise BadPayload("major and minor must be whole numbers") from None
 
 
+def pozyx(message: Message) -> list[Reading]:
+    """Read Pozyx: [{"deviceId", "timestamp" (s), "data": {"anchorData": [{"anchorId", "rss"} …]}}].
+
+    The positioning engine has merged what its anchors, the readers, heard: each anchor's part is a sighting of its own.
+    """
+    value = json_body.parse(message.body)
+    sightings: list[Reading] = []
+    for i, one in enumerate(value if isinstance(value, list) else [value]):
+        if not isinstance(one, dict) or "deviceId" not in one or not isinstance(one.get("data"), dict):
+            raise BadPayload(f"[{i}] must have deviceId and data: this is no message of Pozyx")
+        anchors = one["data"].get("anchorData")
+        if not isinstance(anchors, list) or not all(isinstance(anchor, dict) for anchor in anchors):
+            raise BadPayload(f"[{i}].data.anchorData must be a list of anchors")
+        tag, time = str(one["deviceId"]), one.get("timestamp")
+        for anchor in anchors:
+            if "anchorId" not in anchor:
+                raise BadPayload(f"[{i}].data.anchorData: anchorId is missing")
+            reader, receipt = str(anchor["anchorId"]), f"pozyx/{anchor['anchorId']}/{tag}/{time}"
+            rssi = signal(anchor.get("rss"))
+            sightings.append(Sighting(message.named["apikey"], reader, tag, "", rssi, time, receipt=receipt))
+    return sightings
+
+
 SHAPES: dict[str, Callable[[Message], list[Reading]]] = {
     "minew": minew_long,
     "minew-raw": minew_raw,
@@ -200,4 +223,5 @@ SHAPES: dict[str, Callable[[Message], list[Reading]]] = {
     "ruuvi": ruuvi,
     "openmqttgateway": openmqttgateway,
     "edge": edge,
+    "pozyx": pozyx,
 }

@@ -1,20 +1,23 @@
-"""ChirpStack v4 events as JSON (chirpstack-docs, integrations/events.md).
+"""ChirpStack v4 events, as JSON or Protobuf (chirpstack-docs, integrations/events.md).
 
 `up` gives the fields of `object` (the codec's result) as values; without a codec the bytes, as hexadecimal digits in
 `data`. Protobuf JSON omits zeros: an absent fCnt or fPort is 0. `deduplicationId` is the receipt.
-`status`, `join` and `log` tell of the device's health; `ack` and `txack` are the network's own and store nothing.
+`status`, `join`, `ack` and `log` tell of the device's health; `txack` and `integration` are the network's own and store
+nothing. A JSON event starts with a brace, which no Protobuf event does.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from tsunagu.adapters.chirpstack.protobuf import read_event
 from tsunagu.adapters.device_objects import Part, normalize
 from tsunagu.adapters.errors import BadPayload, MissingParameters
 from tsunagu.adapters.json_body import from_base64, parse_object
 from tsunagu.adapters.message import Heartbeat, Measure, Message, Reading
 
-SILENT = frozenset(("ack", "txack", "integration"))
+SILENT = frozenset(("txack", "integration"))
+KINDS = frozenset(("up", "status", "join", "ack", "log", "location")) | SILENT
 
 
 def decode(message: Message) -> list[Reading]:
@@ -22,9 +25,10 @@ def decode(message: Message) -> list[Reading]:
     kind = message.named.get("event")
     if not kind:
         raise MissingParameters('Some of the mandatory params weren\'t found in the request: ["event"]')
-    if message.content_type and "json" not in message.content_type:
-        raise BadPayload(f"{message.content_type}: set the integration's payload encoding to JSON")
-    event = parse_object(message.body)
+    if kind not in KINDS:
+        raise BadPayload(f"event {kind[:40]!r} is none of {', '.join(sorted(KINDS))}")
+    is_json = message.body.lstrip()[:1] == b"{" or "json" in message.content_type
+    event = parse_object(message.body) if is_json else read_event(kind, message.body)
     if kind in SILENT:
         return []
     apikey, device = _device(event, message.named.get("apikey"))
@@ -34,13 +38,12 @@ def decode(message: Message) -> list[Reading]:
         return [Heartbeat(apikey, device, "online", event.get("time"), _present(event, ("batteryLevel", "margin")))]
     if kind == "join":
         return [Heartbeat(apikey, device, "joined", event.get("time"))]
+    if kind == "ack":
+        return [_acknowledgement(event, apikey, device)]
     if kind == "log":
         return [Heartbeat(apikey, device, None, event.get("time"), _log(event))]
-    if kind == "location":
-        return [
-            Measure(apikey, device, {"location": _location(event)}, event.get("time"), event.get("deduplicationId"))
-        ]
-    raise BadPayload(f"event {kind[:40]!r} is none of up, status, join, ack, txack, log, location, integration")
+    values = {"location": _location(event)}
+    return [Measure(apikey, device, values, event.get("time"), event.get("deduplicationId"))]
 
 
 def _device(event: dict[str, Any], application: str | None) -> tuple[str, str]:
@@ -94,6 +97,13 @@ def _present(source: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
 
 def _log(event: dict[str, Any]) -> dict[str, Any]:
     return {"faultLevel": str(event.get("level", "")), "faultCode": str(event.get("code", ""))}
+
+
+def _acknowledgement(event: dict[str, Any], apikey: str, device: str) -> Heartbeat:
+    """Read an ack: a device that confirmed a downlink is alive; one whose time ran out said nothing."""
+    confirmed = event.get("acknowledged", False) is True
+    values = {"downlinkAcknowledged": confirmed}
+    return Heartbeat(apikey, device, "online" if confirmed else None, event.get("time"), values)
 
 
 def _location(event: dict[str, Any]) -> dict[str, Any]:
