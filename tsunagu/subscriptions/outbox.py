@@ -172,6 +172,9 @@ class Outbox:
                 return
 
     async def _load_some(self, queue: EndpointQueue, key: Key, room: int) -> None:
+        subscription = self._lookup(key)
+        if subscription is not None and subscription.coalesce:
+            await self.parking.coalesce(key)
         rows = await self.parking.load(key, room)
         subscription = self._lookup(key)
         if subscription is None:

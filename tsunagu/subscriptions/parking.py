@@ -183,6 +183,10 @@ class Parking:
         in_memory.update(row.id for row in rows)
         return rows
 
+    async def coalesce(self, key: Key) -> None:
+        """Forget of what is parked of a subscription all but the latest of each entity. Raises Unavailable."""
+        await self._store.coalesce(*key)
+
     # --- the background task ----------------------------------------------------------------------------------------
 
     async def _run(self) -> None:

@@ -277,6 +277,35 @@ async def test_throttling_sends_the_latest_when_the_interval_is_over(rigs: Start
     await watermark(rig, 6)
 
 
+async def test_coalesce_tells_a_returning_endpoint_the_latest_only(rigs: Start, receiver: Receiver) -> None:
+    """What waited for a coalescing subscription, also in the store, is told by its latest state; others get it all."""
+    rig = await rigs(policy=IMPATIENT)
+    port = receiver.port
+    await rig.subscribe(receiver.url("/latest"), coalesce=True)
+    await rig.subscribe(receiver.url("/all"))
+    await receiver.stop()
+    await rig.create("a", level=value(0))
+    await rig.create("b", level=value(0))
+    for number in range(1, 80):
+        await rig.patch("a", level=value(number))
+    await rig.patch("b", level=value(1))
+    await watermark(rig, 82)
+    await receiver.start(port)
+
+    def heard(path: str, name: str) -> list[int]:
+        told = [one for where, _, body in receiver.got if where == path for one in body["data"]]
+        return [one["level"]["value"] for one in told if one["id"] == name]
+
+    last = {"urn:x:a": 79, "urn:x:b": 1}
+    async with asyncio.timeout(15):
+        while any(heard(path, name)[-1:] != [last[name]] for path in ("/all", "/latest") for name in last):
+            await asyncio.sleep(0.02)
+    assert [len(heard("/all", name)) for name in last] == [80, 2]
+    latest = heard("/latest", "urn:x:a")
+    assert latest == sorted(set(latest))
+    assert len(latest) < 20
+
+
 async def test_a_time_interval_sends_all_that_match(rigs: Start, receiver: Receiver) -> None:
     """With timeInterval all entities that match are sent again and again, without any change (046_02)."""
     rig = await rigs(policy=PATIENT)

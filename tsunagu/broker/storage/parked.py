@@ -46,6 +46,9 @@ class ParkedDeliveries(Protocol):
     async def remove(self, tenant: str, ids: Sequence[str]) -> None:
         """Remove rows."""
 
+    async def coalesce(self, tenant: str, subscription: str) -> None:
+        """Keep of each lane of a subscription only the latest row."""
+
     async def subscriptions(self, tenant: str) -> list[str]:
         """Return the subscriptions that have rows."""
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 PARKED = "parked"
 DEAD = "deadletters"
 NAMESPACE_EXISTS = 48
+REMOVED_AT_ONCE = 1000
 
 
 def _packed(change: Change) -> dict[str, Any]:
@@ -114,6 +115,22 @@ class MongoParkedDeliveries:
         """Remove rows."""
         with translated():
             await self._rows(tenant).delete_many({"_id": {"$in": list(ids)}})
+
+    async def coalesce(self, tenant: str, subscription: str) -> None:
+        """Keep of each lane of a subscription only the latest row."""
+        latest: dict[str, str] = {}
+        superseded: list[str] = []
+        with translated():
+            async for row in self._rows(tenant).find({"s": subscription}, {"l": 1}).sort("q", 1):
+                older = latest.get(row["l"])
+                if older is not None:
+                    superseded.append(older)
+                latest[row["l"]] = row["_id"]
+                if len(superseded) == REMOVED_AT_ONCE:
+                    await self.remove(tenant, superseded)
+                    superseded.clear()
+            if superseded:
+                await self.remove(tenant, superseded)
 
     async def subscriptions(self, tenant: str) -> list[str]:
         """Return the subscriptions that have rows."""
