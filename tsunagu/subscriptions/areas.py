@@ -1,4 +1,8 @@
-"""Finding, by a grid, which subscriptions to areas an entity at some place may concern."""
+"""Finding, by grids, which subscriptions to areas an entity at some place may concern.
+
+There are grids of several cell sizes. An area stands in the finest one in which few cells cover it, so that a thousand
+areas in one town are as far apart in their grid as a thousand countries in theirs.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +16,15 @@ if TYPE_CHECKING:
     from tsunagu.subscriptions.subscription import Subscription
 
 Box = tuple[float, float, float, float]  # west, south, east, north, in degrees
-Cell = tuple[int, int]
+Cell = tuple[int, int, int]  # grid, column, row
 
-CELL = 0.1
-AROUND = round(360 / CELL)
+SIZES = tuple(0.1 / 4**grid for grid in range(5))  # degrees: 11 km to 43 m
 CELLS_AT_MOST = 64
+FEW_CELLS = 9
 METRES_PER_DEGREE = 111_000.0
 MARGIN = 0.02
+LEAST_MARGIN = 0.0001
+MARGIN_SHARE = 0.2
 STEEPEST = 85.0
 BOUNDED = frozenset({"within", "contains", "overlaps", "intersects", "equals"})
 
@@ -46,62 +52,78 @@ def area_of(query: GeoQuery) -> frozenset[Cell] | None:
     box = box_of(query.geometry)
     if box is None or max(abs(box[1]), abs(box[3])) > STEEPEST:
         return None
-    reach = MARGIN
+    reach = 0.0
     if query.relation == "near":
         if query.max_distance is None:
             return None
-        reach += query.max_distance / METRES_PER_DEGREE * 1.01
+        reach = query.max_distance / METRES_PER_DEGREE * 1.01
     elif query.relation not in BOUNDED:
         return None
+    # Edges of polygons bulge, the more the longer they are.
+    extent = max(box[2] - box[0], box[3] - box[1]) + reach
+    reach += min(MARGIN, LEAST_MARGIN + MARGIN_SHARE * extent)
     if box[3] + reach > STEEPEST or box[1] - reach < -STEEPEST:
         return None
     wide = reach / math.cos(math.radians(max(abs(box[1] - reach), abs(box[3] + reach))))
-    return cells_of((box[0] - wide, box[1] - reach, box[2] + wide, box[3] + reach))
+    grown = (box[0] - wide, box[1] - reach, box[2] + wide, box[3] + reach)
+    for grid in range(len(SIZES) - 1, 0, -1):
+        cells = cells_of(grown, grid, at_most=FEW_CELLS)
+        if cells is not None:
+            return cells
+    return cells_of(grown, 0)
 
 
-def cells_of(box: Box) -> frozenset[Cell] | None:
-    """Return the cells that a box touches, None if there are too many of them."""
-    first, last = math.floor(box[0] / CELL), math.floor(box[2] / CELL)
-    lowest, highest = math.floor(box[1] / CELL), math.floor(box[3] / CELL)
-    if (last - first + 1) * (highest - lowest + 1) > CELLS_AT_MOST:
+def cells_of(box: Box, grid: int, *, at_most: int = CELLS_AT_MOST) -> frozenset[Cell] | None:
+    """Return the cells of a grid that a box touches, None if there are too many of them."""
+    size = SIZES[grid]
+    first, last = math.floor(box[0] / size), math.floor(box[2] / size)
+    lowest, highest = math.floor(box[1] / size), math.floor(box[3] / size)
+    if (last - first + 1) * (highest - lowest + 1) > at_most:
         return None
-    return frozenset((column % AROUND, row) for column in range(first, last + 1) for row in range(lowest, highest + 1))
+    around = round(360 / size)
+    return frozenset(
+        (grid, column % around, row) for column in range(first, last + 1) for row in range(lowest, highest + 1)
+    )
 
 
 class Areas:
     """Subscriptions whose geoQ, on one GeoProperty, cannot hold outside of some cells."""
 
-    __slots__ = ("_cells",)
+    __slots__ = ("_grids",)
 
     def __init__(self) -> None:
-        self._cells: dict[Cell, dict[Subscription, None]] = {}
+        self._grids: dict[int, dict[Cell, dict[Subscription, None]]] = {}
 
     def add(self, cells: frozenset[Cell], subscription: Subscription) -> None:
         """Put a subscription in."""
         for cell in cells:
-            self._cells.setdefault(cell, {})[subscription] = None
+            self._grids.setdefault(cell[0], {}).setdefault(cell, {})[subscription] = None
 
     def remove(self, cells: frozenset[Cell], subscription: Subscription) -> None:
         """Take a subscription out."""
         for cell in cells:
-            there = self._cells.get(cell)
+            grid = self._grids.get(cell[0], {})
+            there = grid.get(cell)
             if there is not None:
                 there.pop(subscription, None)
                 if not there:
-                    del self._cells[cell]
+                    del grid[cell]
+                    if not grid:
+                        del self._grids[cell[0]]
 
     def __bool__(self) -> bool:
-        return bool(self._cells)
+        return bool(self._grids)
 
     def at(self, value: Any) -> Iterator[Subscription]:
         """Return those that the GeoProperty, as it stands in a document, may let through."""
         for instance in value if isinstance(value, list) else [value]:
             geometry = instance.get("value")
             box = box_of(geometry) if isinstance(geometry, dict) else None
-            cells = cells_of(box) if box is not None else None
-            if cells is None:
-                for there in self._cells.values():
-                    yield from there
-                return
-            for cell in cells:
-                yield from self._cells.get(cell, ())
+            for size, grid in self._grids.items():
+                cells = cells_of(box, size) if box is not None else None
+                if cells is None:
+                    for there in grid.values():
+                        yield from there
+                    continue
+                for cell in cells:
+                    yield from grid.get(cell, ())

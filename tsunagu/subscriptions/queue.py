@@ -37,7 +37,7 @@ class Lane:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.jobs: deque[Job] = deque()
+        self.jobs: list[Job] = []  # mostly one: a list is made in a quarter of a deque's time and memory
         self.failures = 0
         self.refused: float | None = None
         self.timer: asyncio.TimerHandle | None = None
@@ -272,7 +272,7 @@ class EndpointQueue:
     def _next(self, key: Key, lane: Lane) -> None:
         """Go on with a lane after its first job has left."""
         lane.failures = 0
-        lane.jobs.popleft()
+        del lane.jobs[0]
         self.size -= 1
         if lane.jobs:
             self._make_ready(key, lane)

@@ -1,4 +1,4 @@
-"""What a dead process leaves is delivered by a living one."""
+"""One process delivers what all commit, in order, and another one takes over what it leaves."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -155,6 +156,65 @@ async def test_what_is_throttled_for_long_survives(rigs: Start, receiver: Receiv
     await rigs(policy=policy)
     await receiver.wait(2, seconds=10)
     assert [one["level"]["value"] for one in receiver.entities] == [0, 5]
+
+
+async def test_two_processes_throttle_together(rigs: Start, receiver: Receiver) -> None:
+    """A throttled subscription gets one notification in an interval, whichever process commits the changes."""
+    first, second = await rigs(), await rigs()
+    await first.subscribe(receiver.url(), throttling=0.5)
+    await first.create("a", level=value(0))
+    await receiver.wait(1)
+    began = time.monotonic()
+    for number in range(1, 21):
+        await (first, second)[number % 2].patch("a", level=value(number))
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.7)
+    intervals = (time.monotonic() - began) / 0.5
+    assert 2 <= len(receiver.got) <= 2 + intervals
+    assert receiver.entities[-1]["level"]["value"] == 20
+
+
+async def test_several_processes_change_one_entity(rigs: Start, receiver: Receiver) -> None:
+    """Changes of one entity arrive in the order of its versions, whichever of several processes makes each."""
+    all_rigs = [await rigs() for _ in range(3)]
+    await all_rigs[0].subscribe(receiver.url())
+    await all_rigs[0].create("a", level=value(0))
+    for number in range(1, 60):
+        await all_rigs[number % 3].patch("a", level=value(number))
+    await receiver.wait_entities(60, seconds=15)
+    assert [one["level"]["value"] for one in receiver.entities] == list(range(60))
+
+
+async def test_what_another_process_replays_is_delivered(rigs: Start, receiver: Receiver) -> None:
+    """A replay that is asked of a process that does not deliver arrives all the same."""
+    first, second = await rigs(), await rigs()
+    assert first.dispatcher.presence.delivering
+    assert not second.dispatcher.presence.delivering
+    subscription = await first.subscribe(receiver.url())
+    await first.create("a", level=value(0))
+    await first.patch("a", level=value(1))
+    await receiver.wait_entities(2)
+    async with asyncio.timeout(5):
+        while second.dispatcher.store.get(("", subscription)) is None:
+            await asyncio.sleep(0.01)
+    assert await second.dispatcher.replay("", subscription, 0, 1 << 60) == 2
+    await receiver.wait_entities(4, seconds=5)
+    assert [one["level"]["value"] for one in receiver.entities] == [0, 1, 0, 1]
+
+
+async def test_a_process_that_ends_leaves_its_role_to_another(rigs: Start, receiver: Receiver) -> None:
+    """When the deliverer stops in order, another process delivers at once, without waiting for a lease."""
+    first, second = await rigs(), await rigs()
+    await first.subscribe(receiver.url())
+    await first.create("a", level=value(0))
+    await receiver.wait(1)
+    await first.stop()
+    async with asyncio.timeout(2):
+        while not second.dispatcher.presence.delivering:
+            await asyncio.sleep(0.01)
+    await second.patch("a", level=value(1))
+    await receiver.wait_entities(2)
+    assert [one["level"]["value"] for one in receiver.entities] == [0, 1]
 
 
 async def test_a_storm(rigs: Start, receiver: Receiver) -> None:

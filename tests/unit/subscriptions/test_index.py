@@ -35,12 +35,14 @@ SELECTORS = st.one_of(
         max_size=3,
     ),
 )
-DEGREES = st.sampled_from([-0.31, -0.1, 0.0, 0.05, 0.1, 0.25, 3.0, 179.95, -179.95])
+DEGREES = st.sampled_from(
+    [-0.31, -0.1, -0.0004, 0.0, 0.0003, 0.0011, 0.0049, 0.02, 0.05, 0.1, 0.25, 3.0, 179.95, -179.95]
+)
 POINTS = st.builds(lambda x, y: [x, max(min(y, 80.0), -80.0)], DEGREES, DEGREES)
 NEAR = st.builds(
     lambda point, metres: {"georel": f"near;maxDistance=={metres}", "geometry": "Point", "coordinates": point},
     POINTS,
-    st.sampled_from([1, 10_000, 30_000, 5_000_000]),
+    st.sampled_from([1, 60, 150, 600, 2_500, 10_000, 30_000, 5_000_000]),
 )
 FAR = st.builds(lambda point: {"georel": "near;minDistance==20000", "geometry": "Point", "coordinates": point}, POINTS)
 INSIDE = st.builds(
@@ -51,7 +53,7 @@ INSIDE = st.builds(
     },
     st.sampled_from(["within", "intersects", "disjoint"]),
     POINTS.filter(lambda point: abs(point[0]) < 170 and abs(point[1]) < 70),
-    st.sampled_from([0.05, 0.4, 5.0]),
+    st.sampled_from([0.0002, 0.003, 0.05, 0.4, 5.0]),
 )
 AREAS = st.one_of(NEAR, FAR, INSIDE)
 MEMBERS = st.fixed_dictionaries(
