@@ -53,6 +53,7 @@ from tsunagu.broker.storage.mongo.history import MongoHistory
 from tsunagu.broker.storage.mongo.leases import MongoLeases
 from tsunagu.broker.storage.mongo.parked import MongoParkedDeliveries
 from tsunagu.broker.storage.mongo.tail import MongoTail
+from tsunagu.broker.storage.shared import MemoryFanout, RedisFanout
 from tsunagu.subscriptions.dispatcher import Dispatcher
 from tsunagu.subscriptions.feeds.feed import Feeds
 from tsunagu.subscriptions.policy import DeliveryPolicy
@@ -61,6 +62,7 @@ from tsunagu.subscriptions.transports import SCHEMES, Transports
 
 if TYPE_CHECKING:
     from tsunagu.broker.settings import Settings
+    from tsunagu.broker.storage.shared import Fanout
 
 log = structlog.get_logger(__name__)
 
@@ -137,6 +139,7 @@ class Parts:
             records=self.records,
             parked=self.parked,
             leases=MongoLeases(self.databases),
+            fanout=self._fanout(),
             opens=self.committer.open_numbers,
             entities=self.entities,
             resolver=self.resolver,
@@ -152,6 +155,14 @@ class Parts:
             self.dispatcher.store.get,
             limit=self.settings.feed_limit,
         )
+
+    def _fanout(self) -> Fanout:
+        """Return what carries calls between machines, and say what goes without Redis."""
+        url = self.settings.redis_url
+        if url is None:
+            log.info("without_redis", effect="workers on other machines hear of changes by looking every 250 ms")
+            return MemoryFanout()
+        return RedisFanout(url.get_secret_value(), prefix=self.settings.database_prefix)
 
     def _services(self) -> Services:
         subscriptions = Subscriptions(

@@ -46,7 +46,8 @@ class Settings(BaseModel):
         "tsunagu", pattern=r"^[a-z][a-z0-9_-]{0,30}$", description="databases are PREFIX and PREFIX_tenant"
     )
     redis_url: SecretStr | None = Field(
-        None, description="Redis; reserved for what workers will share, nothing uses it yet"
+        None,
+        description="Redis, by which processes on several machines call each other; without it they look every 250 ms",
     )
     mqtt_url: SecretStr | None = Field(None, description="MQTT broker that devices publish to; none: no MQTT door")
     mqtt_client_id: str | None = Field(None, description="stable MQTT client id; derived from the name if absent")

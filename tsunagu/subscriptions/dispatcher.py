@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from tsunagu.broker.storage.deliveries import DeliveryRecords
     from tsunagu.broker.storage.leases import Leases
     from tsunagu.broker.storage.parked import ParkedDeliveries
+    from tsunagu.broker.storage.shared import Fanout
     from tsunagu.subscriptions.policy import DeliveryPolicy
     from tsunagu.subscriptions.subscription import Subscription
     from tsunagu.subscriptions.transports import Transports
@@ -67,6 +68,7 @@ class Dispatcher:
         transports: Transports,
         policy: DeliveryPolicy,
         leases: Leases,
+        fanout: Fanout,
         opens: Callable[[str], frozenset[int]],
     ) -> None:
         self.writer = writer
@@ -98,7 +100,7 @@ class Dispatcher:
         self.review = Review(self, changes, courier)
         self._parked = parked
         self._catalogue = catalogue
-        self._calls = Calls(self._called)
+        self._calls = Calls(self._called, fanout)
         self.presence = Presence(writer, leases, self._calls, seconds=policy.lease, gain=self._gain, lose=self._lose)
         self.follower = Follower(self, changes, leases, opens)
         self.timers = Timers(self, entities)
@@ -275,7 +277,7 @@ class Dispatcher:
         await self.timers.close()
         await self.presence.close()
         await self.follower.close()
-        self._calls.close()
+        await self._calls.close()
         await self.outbox.close()
         await self.store.close()
         await self.outbox.parking.close()

@@ -67,7 +67,7 @@ class Presence:
     async def start(self) -> None:
         """Register; get the role, or wait until whoever has it follows this process. Raises Unavailable."""
         loop = asyncio.get_running_loop()
-        self._port = await self._calls.start()
+        self._port = await self._calls.start(self._writer)
         await self._leases.register(self._writer, here(), self._port, self._seconds)
         self._well_since = self._renewed = loop.time()
         await self._look()
@@ -79,10 +79,10 @@ class Presence:
         self._task = asyncio.create_task(self._watch(), name="leases")
 
     def call(self, kind: bytes, *words: str) -> None:
-        """Call the deliverer, if it is another process of this machine."""
+        """Call the deliverer, if it is another process."""
         holder = self.others.get(self.holder)
-        if holder is not None and holder.home.machine == here().machine:
-            self._calls.call(holder.port, kind, *words)
+        if holder is not None:
+            self._calls.call(self.holder, holder, kind, *words)
 
     def wake(self) -> None:
         """Look at once who is there."""
@@ -166,9 +166,8 @@ class Presence:
             await self._leases.end(self._writer)
         if self.delivering:
             await self._leases.release(ROLE, self._writer)
-        for one in self.others.values():
-            if one.home.machine == here().machine:
-                self._calls.call(one.port, ROLE_CALL)
+        for writer, one in self.others.items():
+            self._calls.call(writer, one, ROLE_CALL)
 
     async def close(self) -> None:
         """Stop watching."""

@@ -21,6 +21,7 @@ from tsunagu.broker.storage.mongo.deliveries import MongoDeliveryRecords
 from tsunagu.broker.storage.mongo.entities import MongoReader
 from tsunagu.broker.storage.mongo.leases import MongoLeases
 from tsunagu.broker.storage.mongo.parked import MongoParkedDeliveries
+from tsunagu.broker.storage.shared import MemoryFanout
 from tsunagu.subscriptions.dispatcher import Dispatcher
 from tsunagu.subscriptions.policy import DeliveryPolicy
 from tsunagu.subscriptions.transports import SCHEMES, Transports
@@ -72,6 +73,7 @@ class Rig:
             transports=Transports(self.guard),
             policy=policy,
             leases=self.leases,
+            fanout=MemoryFanout(),
             opens=self.committer.open_numbers,
             **more,
         )
