@@ -23,6 +23,7 @@ from pymongo import AsyncMongoClient
 
 from tests.bench.processes import cpu, memory
 from tests.drills.harness import Running, running
+from tsunagu.schemas.entity import instances
 
 if TYPE_CHECKING:
     from pymongo.asynchronous.collection import AsyncCollection
@@ -135,7 +136,8 @@ async def count(log: AsyncCollection[dict[str, Any]], total: int) -> dict[str, i
     """Count the messages in the log by their numbers: stored, missing, duplicates."""
     times_seen = bytearray(total)
     async for record in log.find({f"a.attrs.{NUMBER}": {"$exists": True}}, {f"a.attrs.{NUMBER}.value": 1, "_id": 0}):
-        times_seen[record["a"]["attrs"][NUMBER]["value"]] += 1
+        for one in instances(record["a"]["attrs"][NUMBER]):
+            times_seen[one["value"]] += 1
     missing = times_seen.count(0)
     return {"stored": total - missing, "missing": missing, "duplicates": sum(times_seen) - (total - missing)}
 
