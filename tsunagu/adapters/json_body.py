@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from codecs import BOM_UTF8
 from typing import Any
 
 import orjson
@@ -12,9 +13,9 @@ from tsunagu.adapters.errors import BadPayload
 
 
 def parse(body: bytes) -> Any:
-    """Return the JSON value. Raises BadPayload with the position."""
+    """Return the JSON value, also behind a byte order mark. Raises BadPayload with the position."""
     try:
-        return orjson.loads(body)
+        return orjson.loads(body.removeprefix(BOM_UTF8))
     except orjson.JSONDecodeError as error:
         raise BadPayload(f"the payload is not JSON: {error}") from None
 

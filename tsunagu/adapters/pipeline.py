@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from tsunagu.adapters.credentials import Credential
     from tsunagu.adapters.devices.plan import Plan
     from tsunagu.adapters.devices.registry import DeviceRegistry
+    from tsunagu.adapters.format import Format
     from tsunagu.adapters.health import Watch
     from tsunagu.adapters.pseudonyms import Pseudonyms
     from tsunagu.adapters.quarantine import Quarantine
@@ -185,7 +186,15 @@ class Pipeline:
                 raise
             except Exception as error:  # noqa: BLE001 - the others of the batch go on
                 fail(one, error)
-                one.tenant = one.tenant or one.message.realm or ""
+                one.tenant = one.tenant or one.message.realm or await self._tenant_of(one.message, row)
+
+    async def _tenant_of(self, message: Message, row: Format) -> str:
+        """Return whose quarantine a message belongs to that nobody could read: that of its apikey's group."""
+        try:
+            group = await self.registry.group(row.resources, message.named.get("apikey", ""))
+        except DeviceError:
+            return ""
+        return str(group["service"])
 
     async def _identify(self, work: Sequence[Work]) -> None:
         """Find the plan of every reading's device: in memory, or in the registry."""
@@ -235,6 +244,8 @@ class Pipeline:
                     assert plan is not None
                     policy = plan.time_policy or general
                     item.stamp = stamp(item.reading.time, one.message.received, plan.zone, policy=policy)
+                if len(one.items) > 1:
+                    one.items.sort(key=_observed)
             except Exception as error:  # noqa: BLE001 - the others of the batch go on
                 fail(one, error)
 
@@ -397,6 +408,11 @@ def fail(one: Work, error: Exception) -> None:
         )
 
 
+def _observed(item: Item) -> int:
+    assert item.stamp is not None
+    return item.stamp.observed
+
+
 def unpack(work: Sequence[Work]) -> None:
     """Take apart measures whose values are inside bytes or NGSI entities, for devices whose plan says so."""
     for one in work:
@@ -433,7 +449,7 @@ def _map_item(message: Message, item: Item, index: int) -> None:
     if isinstance(reading, Measure):
         item.updates = map_measure(item.plan, reading, item.stamp)
         if item.updates:
-            set_receipts(message, item.updates, reading.receipt, dated=item.stamp.dated, index=index)
+            set_receipts(message, reading, item.updates, dated=item.stamp.dated, index=index)
     elif isinstance(reading, Heartbeat):
         item.updates = [map_heartbeat(item.plan, reading, item.stamp)]
     elif isinstance(reading, CommandResult):

@@ -14,6 +14,7 @@ import orjson
 
 from tsunagu.adapters import clock
 from tsunagu.adapters.errors import BadMeasure
+from tsunagu.schemas.geo import is_geometry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,10 +46,10 @@ def _named(value: Any) -> str:
 
 
 def plain(value: Any) -> Instance:
-    """Keep the value as the device gave it."""
+    """Keep the value as the device gave it; a GeoJSON geometry is a place."""
     if isinstance(value, float) and not math.isfinite(value):
         raise BadMeasure(f"a finite number is needed and not {value}")
-    return {"type": "Property", "value": value}
+    return {"type": "GeoProperty" if is_geometry(value) else "Property", "value": value}
 
 
 def as_number(value: Any) -> Instance:

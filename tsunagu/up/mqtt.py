@@ -22,6 +22,7 @@ OWN = "install mosquitto (apt-get install mosquitto) or set MQTT_URL to an MQTT 
 _PLACES = ("/usr/sbin", "/usr/local/sbin")  # where Debian puts mosquitto, outside a user's PATH
 
 # Every device session and what waits for it stay in memory and are saved to the data folder every few seconds.
+# What waits is not counted, which would drop messages unsaid: when memory is full, publishers are cut off.
 _MOSQUITTO = """\
 listener {port} 127.0.0.1
 allow_anonymous true
@@ -30,7 +31,8 @@ persistence_location {data}/
 persistence_file mosquitto.db
 autosave_interval 5
 max_inflight_messages 1000
-max_queued_messages 100000
+max_queued_messages 0
+memory_limit 1073741824
 log_dest stderr
 log_type error
 log_type warning

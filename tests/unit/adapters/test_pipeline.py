@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from tsunagu.adapters.message import Message
+from tsunagu.adapters.registry import FORMATS
 from tsunagu.adapters.sink import SinkUnavailable
 
 if TYPE_CHECKING:
@@ -182,3 +183,47 @@ async def test_the_last_measure_is_kept_where_it_is_asked_for(place: Site) -> No
     }
     await place.store.change_device("", "/", "l", None, changes={"lastMeasure": {}})
     assert "lastMeasure" not in await place.store.device("", "/", "l", None)
+
+
+async def test_devices_that_send_the_same_bytes_to_one_path_are_told_apart(place: Site) -> None:
+    """Over HTTP the path says nothing of the device: its id is part of the receipt."""
+    body = {"a": 1, "TimeInstant": "2026-07-18T19:10:00Z"}
+    one, other = message(body, device="d"), message(body, device="e")
+    one.origin = other.origin = "/iot/json"
+    await take(place, one, other)
+    first, second = place.sink.updates
+    assert first.receipt != second.receipt
+
+
+async def test_a_time_beside_the_body_is_part_of_the_receipt(place: Site) -> None:
+    """The same value at another time (`t=`) is another observation."""
+    one, other = message({"a": 1}), message({"a": 1})
+    one.named, other.named = {**one.named, "t": "2026-07-18T19:10:00Z"}, {**one.named, "t": "2026-07-18T19:20:00Z"}
+    await take(place, one, other)
+    first, second = place.sink.updates
+    assert first.receipt
+    assert first.receipt != second.receipt
+
+
+async def test_what_nobody_can_read_is_in_the_quarantine_of_its_groups_tenant(place: Site) -> None:
+    """The apikey says whose the message is, although its bytes say nothing."""
+    await take(place, message(b"{oops", apikey="n"))
+    assert [entry["tenant"] for entry in place.quarantined] == ["north"]
+
+
+async def test_measures_of_one_message_are_taken_in_the_order_of_their_times(place: Site) -> None:
+    """A shuffled multimeasure makes no late readings."""
+    times = ["2026-07-18T19:10:02Z", "2026-07-18T19:10:00Z", "2026-07-18T19:10:01Z"]
+    await take(place, message([{"a": time[-2], "TimeInstant": time} for time in times]))
+    assert [update.attrs["a"]["value"] for update in place.sink.updates] == ["0", "1", "2"]
+
+
+async def test_an_edge_filter_that_begins_its_numbers_anew_is_heard(place: Site) -> None:
+    """After a restart `seq` 1 comes again: with another time it is another event, with the same time a repetition."""
+    body = {"gw": "r", "seq": 1, "ev": "enter", "uuid": "b5b182c7-eab1-4988-aa99-b5c1517008d9", "major": 1, "minor": 2}
+    receipts = []
+    for at in (1784401800123, 1784401800123, 1784401900123):
+        raw = orjson.dumps({**body, "ts": at})
+        (reading,) = FORMATS["ble_gateway"].decode(Message("ble_gateway", raw, NOW, {"apikey": "b", "shape": "edge"}))
+        receipts.append(reading.receipt)
+    assert receipts[0] == receipts[1] != receipts[2]

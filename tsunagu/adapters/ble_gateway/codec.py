@@ -139,7 +139,7 @@ def ruuvi(message: Message) -> list[Reading]:
         address = mac(key)
         tag = identity(advert_bytes(one["data"])) if one.get("data") else None
         sighting = _sighting(message, gateway, tag or address, address, one)
-        sighting.receipt = f"ruuvi/{gateway}/{nonce}/{address}" if nonce is not None else None
+        sighting.receipt = f"ruuvi/{gateway}/{nonce}/{data.get('timestamp')}/{address}" if nonce is not None else None
         sightings.append(sighting)
     return sightings
 
@@ -163,7 +163,8 @@ def edge(message: Message) -> list[Reading]:
         raise BadPayload(f"ev must be enter, refresh or leave and not {str(event)[:40]!r}")
     gateway = _gateway(message, body.get("gw"))
     tag = _ibeacon(body)
-    receipt = f"edge/{gateway}/{body['seq']}" if "seq" in body else None
+    # seq begins anew when the edge does: only with its time does it name one event.
+    receipt = f"edge/{gateway}/{body['seq']}/{body.get('ts')}" if "seq" in body else None
     count = body.get("n", 1)
     if not isinstance(count, int):
         raise BadPayload("n must be a whole number: how many adverts the edge has merged")
