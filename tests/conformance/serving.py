@@ -11,7 +11,7 @@ import uvicorn
 
 from tsunagu.app.application import Application
 from tsunagu.app.cors import with_cors
-from tsunagu.up.protocol import JoiningProtocol
+from tsunagu.up.protocol import Protocol
 
 
 class Quiet(uvicorn.Server):
@@ -25,9 +25,7 @@ class Quiet(uvicorn.Server):
 @contextlib.asynccontextmanager
 async def served(broker: Application) -> AsyncIterator[str]:
     """Serve a started broker on a free port; gives its address."""
-    config = uvicorn.Config(
-        with_cors(broker, ["*"]), port=0, http=JoiningProtocol, lifespan="off", log_config=None, ws="none"
-    )
+    config = uvicorn.Config(with_cors(broker, ["*"]), port=0, http=Protocol, lifespan="off", log_config=None, ws="none")
     server = Quiet(config)
     task = asyncio.create_task(server.serve())
     while not server.started:

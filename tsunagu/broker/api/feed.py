@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -18,7 +17,7 @@ from tsunagu.broker.jsonld.context import CORE
 from tsunagu.broker.operations.feed import PARAMETERS, feed_entry
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 
     from tsunagu.broker.api.services import Services
     from tsunagu.broker.jsonld.context import Context
@@ -60,7 +59,7 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, first: FeedEvent, events: AsyncIterator[FeedEvent], closing: asyncio.Event) -> None:
+    def __init__(self, first: FeedEvent, events: AsyncGenerator[FeedEvent, None], closing: asyncio.Event) -> None:
         super().__init__(headers=HEADERS)
         self._first = first
         self._events = events
@@ -81,21 +80,21 @@ class EventStream(Response):
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await self._events.aclose()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _pump(self, send: Send) -> None:
         async def tell(text: bytes) -> None:
             await send({"type": "http.response.body", "body": text, "more_body": True})
 
-        async with aclosing(self._events) as events:  # type: ignore[type-var]
-            await tell(b"retry: %d\n" % RETRY_MS + event_text(self._first))
-            try:
-                async for event in events:
-                    await tell(event_text(event))
-            except NgsiError as error:
-                log.warning("feed_ended", reason=error.detail)
-            except Exception:
-                log.exception("feed_failed")
+        await tell(b"retry: %d\n" % RETRY_MS + event_text(self._first))
+        try:
+            async for event in self._events:
+                await tell(event_text(event))
+        except NgsiError as error:
+            log.warning("feed_ended", reason=error.detail)
+        except Exception:
+            log.exception("feed_failed")
 
 
 async def _gone(receive: Receive) -> None:

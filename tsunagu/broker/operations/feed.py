@@ -15,7 +15,7 @@ from tsunagu.broker.errors import BadRequestData
 from tsunagu.broker.operations.subscription_form import Body, Entry, new_entry
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from tsunagu.broker.jsonld.context import Context
 
@@ -35,7 +35,7 @@ class FeedEvent:
 class Feeds(Protocol):
     """The part of this process that follows the log."""
 
-    def follow(self, tenant: str, wanted: Entry, last: str | None, *, live: bool) -> AsyncIterator[FeedEvent]:
+    def follow(self, tenant: str, wanted: Entry, last: str | None, *, live: bool) -> AsyncGenerator[FeedEvent, None]:
         """Yield what happens from the event `last` on, or from now on; something at least every 15 s.
 
         `live`: the entry is a subscription's, whose changes are followed; the feed ends when it is deleted.

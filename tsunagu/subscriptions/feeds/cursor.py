@@ -16,7 +16,7 @@ from tsunagu.broker.errors import BadRequestData
 from tsunagu.subscriptions.gaps import Gaps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 
 FORM = re.compile(r"[0-9a-f]{1,12}(\.[0-9A-Za-z]{1,64}-[0-9a-f]{1,13}(_[0-9a-f]{1,4}){0,32})*", re.ASCII)
@@ -44,11 +44,11 @@ class Cursor:
         self.seen[writer] = now
         return gaps.fill(number, now)
 
-    def meet(self, writers: Iterable[str], now: float) -> None:
-        """Note which writers run."""
-        for writer in writers:
+    def meet(self, writers: Mapping[str, int], now: float) -> None:
+        """Note which writers run; one that was not known is read from the number on that stands beside it."""
+        for writer, number in writers.items():
             if writer not in self.gaps:
-                self.gaps[writer] = Gaps(0)
+                self.gaps[writer] = Gaps(number)
             self.seen[writer] = now
 
     def settle(self, at: int, now: float) -> None:

@@ -22,7 +22,7 @@ from tsunagu.subscriptions.review import Only
 from tsunagu.subscriptions.subscription import compile_subscription
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 
     from prometheus_client import Metric
 
@@ -72,7 +72,9 @@ class Feeds(Collector):
         """Take note that this process has committed changes of one tenant; see `ChangeListener`."""
         self._tails.committed(changes)
 
-    async def follow(self, tenant: str, wanted: Entry, last: str | None, *, live: bool) -> AsyncIterator[FeedEvent]:
+    async def follow(
+        self, tenant: str, wanted: Entry, last: str | None, *, live: bool
+    ) -> AsyncGenerator[FeedEvent, None]:
         """Yield what happens from the event `last` on, or from now on; see `operations.feed.Feeds`."""
         if self.open >= self._limit:
             raise Unavailable(f"{self._limit} feeds are open here already (TSUNAGU_FEED_LIMIT); try again later", 10)
@@ -82,7 +84,8 @@ class Feeds(Collector):
             follower = _Follower(tail, cursor or tail.cursor.copy(), interest, self._courier)
             if cursor is not None:
                 follower.behind = True
-                cursor.meet(await tail.changes.started(tenant, cursor.at - int(SLACK * 1000)), time.monotonic())
+                started = await tail.changes.started(tenant, cursor.at - int(SLACK * 1000))
+                cursor.meet(dict.fromkeys(started, 0), time.monotonic())
             async for event in follower.events(self._alive):
                 yield event
 
@@ -144,7 +147,7 @@ class _Follower:
                 await asyncio.sleep(RETRY_SECONDS)
                 return []
         if self._number == self._tail.end:
-            self._cursor.meet(self._tail.cursor.gaps, time.monotonic())
+            self._cursor.meet(self._tail.writers, time.monotonic())
             self._cursor.settle(self._tail.cursor.at, time.monotonic())
             await self._tail.wait(self._number, seconds)
         first, self._number = self._number, min(self._tail.end, self._number + AT_ONCE)
@@ -158,7 +161,7 @@ class _Follower:
         if self._reader is None:
             self._reader = self._tail.changes.reader(self._tail.tenant)
         self.behind = True
-        self._cursor.meet(self._tail.cursor.gaps, time.monotonic())
+        self._cursor.meet(self._tail.writers, time.monotonic())
         number = self._tail.end
         found, complete = await self._reader.read(self._cursor.positions(time.monotonic()))
         if complete:

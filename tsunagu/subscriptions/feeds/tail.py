@@ -16,7 +16,7 @@ import structlog
 
 from tsunagu.broker.changes import Position
 from tsunagu.broker.errors import NgsiError
-from tsunagu.subscriptions.feeds.cursor import Cursor
+from tsunagu.subscriptions.feeds.cursor import SLACK, Cursor
 from tsunagu.subscriptions.matching import Effect
 
 if TYPE_CHECKING:
@@ -54,7 +54,10 @@ class News:
 
 
 class Tail:
-    """See the module's docstring. Changes have numbers of their own here, from `first` to `end`, which is not there."""
+    """See the module's docstring. Changes have numbers of their own here, from `first` to `end`, which is not there.
+
+    `writers`: those that run, and the number after which each is followed.
+    """
 
     def __init__(self, tenant: str, changes: ChangeTail, leases: Leases) -> None:
         self.tenant = tenant
@@ -68,6 +71,7 @@ class Tail:
         self._task: asyncio.Task[None] | None = None
         self._looked = 0.0
         self.cursor = Cursor(0, {}, now=0.0)
+        self.writers: dict[str, int] = {}
         self.followers = 0
         self.end = 0
 
@@ -84,11 +88,10 @@ class Tail:
         """Begin, if it has not begun, with what is committed from now on. Raises Unavailable."""
         async with self._starting:
             if self._task is None:
-                moment, now = _wall(), time.monotonic()
-                writers = await self._leases.writers()
-                ends = await self.changes.ends(self.tenant, writers)
-                self.cursor = Cursor(moment, {writer: Position(number) for writer, number in ends.items()}, now=now)
-                self._looked = now
+                moment, self._looked = _wall(), time.monotonic()
+                self.writers = await self.changes.ends(self.tenant, await self._leases.writers())
+                positions = {writer: Position(number) for writer, number in self.writers.items()}
+                self.cursor = Cursor(moment, positions, now=self._looked)
                 self._task = asyncio.create_task(self._run(), name="feed")
 
     def committed(self) -> None:
@@ -126,7 +129,8 @@ class Tail:
         while not complete:
             now, moment = time.monotonic(), _wall()
             if now - self._looked >= WRITERS_SECONDS:
-                self.cursor.meet(await self._leases.writers(), now)
+                await self._look(moment)
+                self.cursor.meet(self.writers, now)
                 self._looked = now
             found, complete = await self._reader.read(self.cursor.positions(now))
             fresh = [news for news in map(News, found) if self.cursor.passed(*news.key, now)]
@@ -138,6 +142,17 @@ class Tail:
                 self._news.set()
                 self._news = asyncio.Event()
                 await asyncio.sleep(0)
+
+    async def _look(self, moment: int) -> None:
+        """See which writers run. A new one is followed from its first change on, one that returns from now on."""
+        running = await self._leases.writers()
+        known = {writer: number for writer, number in self.writers.items() if writer in running}
+        unknown = running.keys() - known.keys() - self.cursor.gaps.keys()
+        if unknown:
+            ends = await self.changes.ends(self.tenant, unknown)
+            started = await self.changes.started(self.tenant, moment - int(SLACK * 1000))
+            known.update((writer, 0 if writer in started else number) for writer, number in ends.items())
+        self.writers = known | dict.fromkeys(running.keys() - known.keys(), 0)
 
     async def close(self) -> None:
         """Stop."""

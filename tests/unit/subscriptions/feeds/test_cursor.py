@@ -32,7 +32,7 @@ def test_text_and_back(numbers: dict[str, list[int]], start: int) -> None:
 def test_who_ended_is_named_no_more() -> None:
     """A writer that neither runs nor was heard of for a while is left out, so that the text stays short."""
     cursor = Cursor(1, {"old": Position(5), "alive": Position(6)}, now=0.0)
-    cursor.meet(["alive", "new"], SLACK + 1)
+    cursor.meet({"alive": 9, "new": 0}, SLACK + 1)
     cursor.settle(2, SLACK + 1)
     assert str(cursor) == "2.alive-6.new-0"
 

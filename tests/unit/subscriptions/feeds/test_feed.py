@@ -54,7 +54,7 @@ class Follower:
 async def following(feeds: Feeds, last: str | None = None, **params: str) -> AsyncIterator[Follower]:
     """Open a feed on the type River."""
     events = feeds.follow("", feed_entry({"type": "River", **params}, CORE), last, live=False)
-    async with aclosing(events):  # type: ignore[type-var]
+    async with aclosing(events):
         one = Follower(events)
         await one.opened()
         yield one
@@ -90,6 +90,22 @@ async def test_a_process_that_comes_later_is_heard(rigs: Start) -> None:
     async with following(feeds_of(one)) as feed:
         later = await rigs()
         await later.create("a", level=value(1))
+        assert await feed.take(1) == [1]
+
+
+async def test_a_process_that_was_thought_dead_is_not_told_from_its_beginning(
+    rigs: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process with a long history that registers again is followed from then on, not from its first change on."""
+    monkeypatch.setattr(tail, "SLACK", 0.0)
+    one, other = await rigs(), await rigs()
+    await other.create("a", level=value(0))
+    home = (await one.leases.writers())[other.writer].home
+    await one.leases.remove(other.writer)
+    async with following(feeds_of(one)) as feed:
+        await one.leases.register(other.writer, home, 0, 60.0)
+        await asyncio.sleep(1.5)
+        await other.patch("a", level=value(1))
         assert await feed.take(1) == [1]
 
 
