@@ -40,7 +40,7 @@ class Review:
             if not only.concerned(change):
                 continue
             await self._dispatcher.room()
-            marked = replace(change, meta={**(change.meta or {}), "replay": True})
+            marked = change._replace(meta={**(change.meta or {}), "replay": True})
             to = self._present(tenant, subscription)
             self._dispatcher.outbox.park(Job(to, (marked,), self._dispatcher.number(), lane=change.entity_id))
             count += 1

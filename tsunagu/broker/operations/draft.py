@@ -150,7 +150,10 @@ def complete(document: Document, before: Document | None = None) -> None:
             document["geo"] = parts[0] if len(parts) == 1 else {"type": "GeometryCollection", "geometries": parts}
     due = [document["expires"]] if "expires" in document else []
     for times in document["sys"].values():
-        due.extend(one["e"] for one in instances(times) if "e" in one)
+        if type(times) is list:
+            due += [one["e"] for one in times if "e" in one]
+        elif "e" in times:
+            due.append(times["e"])
     if due:
         document["due"] = min(due)
 

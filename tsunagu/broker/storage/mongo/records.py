@@ -33,7 +33,7 @@ from tsunagu.broker.changes import Change, Document, Touch
 from tsunagu.schemas.entity import instances
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from tsunagu.broker.storage.writes import Late
 
@@ -45,12 +45,14 @@ LARGEST_LATE = 100
 OTHERS = ("type", "scope", "expires", "due", "geo", "created", "modified", "v")
 
 
-def parts(document: Document | None, names: set[str] | None, members: tuple[str, ...]) -> Document | None:
+def parts(document: Document | None, names: set[str] | None, members: Sequence[str]) -> Document | None:
     """Return the named attributes and members of a document; the whole without its id if `names` is None."""
     if document is None:
         return None
     if names is None:
-        return {key: value for key, value in document.items() if key != "_id"}
+        whole = dict(document)
+        whole.pop("_id", None)
+        return whole
     found: Document = {member: document[member] for member in members if member in document}
     attrs, times = document["attrs"], document["sys"]
     found["attrs"] = {name: attrs[name] for name in names if name in attrs}
@@ -67,28 +69,28 @@ def records_of(change: Change, *, history: bool = True) -> list[Record]:
     if not history:
         own["x"] = change.writer
         return [own]
-    times = list(_history_times(change))
+    times = _history_times(change)
     if not times:
         return [own]
-    most = times[0]
-    others: Iterable[tuple[int, bool]] = ()
-    if any(time != most for time in times):
-        most = Counter(times).most_common(1)[0][0]
-        others = dict.fromkeys(time for time in times if time != most)
+    counts = Counter(times) if len(times) > 1 else {times[0]: 1}
+    most = times[0] if len(counts) == 1 else max(counts, key=counts.__getitem__)
     own["h"] = most[0]
     if most[1]:
         own["o"] = True
-    return [own, *(_told_apart(change, number, time) for number, time in enumerate(others, change.number + 1))]
+    if len(counts) == 1:
+        return [own]
+    others = enumerate((time for time in counts if time != most), change.number + 1)
+    return [own, *(_told_apart(change, number, time, times) for number, time in others)]
 
 
 def _record_of(change: Change) -> Record:
     """Return the record of a change, without what concerns the history."""
     before, after = change.before, change.after
     names: set[str] | None = None
-    differing: tuple[str, ...] = ()
+    differing: Sequence[str] = ()
     if before is not None and after is not None:
         names = {touch.attribute for touch in change.touched}
-        differing = tuple(member for member in OTHERS if before.get(member) != after.get(member))
+        differing = [member for member in OTHERS if before.get(member) != after.get(member)]
     version = after["v"] if after is not None else before["v"] + 1 if before is not None else 0
     record: Record = {
         "_id": {"w": change.writer, "n": change.number},
@@ -116,14 +118,19 @@ def _entry(touch: Touch, before: Document | None) -> list[Any]:
         for instance in instances(before["attrs"].get(touch.attribute, [])):
             if instance.get("datasetId") == touch.dataset_id:
                 return [touch.attribute, touch.deed, touch.dataset_id, instance["type"]]
-    return [touch.attribute, touch.deed, touch.dataset_id]
+    return list(touch)
 
 
-def _history_times(change: Change) -> Iterator[tuple[int, bool]]:
-    """Yield for each touch its time in the history, and whether that is an observedAt."""
-    for touch in change.touched:
-        times = None if change.after is None else instance_of(change.after, touch.attribute, touch.dataset_id)[1]
-        yield (change.at, False) if times is None or "o" not in times else (times["o"], True)
+def _history_times(change: Change) -> list[tuple[int, bool]]:
+    """Return for each touch its time in the history, and whether that is an observedAt."""
+    after, unobserved = change.after, (change.at, False)
+    if after is None:
+        return [unobserved] * len(change.touched)
+    found = []
+    for name, _, dataset_id in change.touched:
+        times = instance_of(after, name, dataset_id)[1]
+        found.append((times["o"], True) if times is not None and "o" in times else unobserved)
+    return found
 
 
 def instance_of(document: Document, name: str, dataset_id: str | None) -> tuple[Any, Any]:
@@ -132,7 +139,7 @@ def instance_of(document: Document, name: str, dataset_id: str | None) -> tuple[
     if value is None:
         return None, None
     times = document["sys"][name]
-    if isinstance(value, dict):
+    if type(value) is dict:
         return (value, times) if value.get("datasetId") == dataset_id else (None, None)
     for instance, time in zip(value, times, strict=True):
         if instance.get("datasetId") == dataset_id:
@@ -140,11 +147,11 @@ def instance_of(document: Document, name: str, dataset_id: str | None) -> tuple[
     return None, None
 
 
-def _told_apart(change: Change, number: int, time: tuple[int, bool]) -> Record:
-    """Return the late record of what a change did at another time than most of it."""
+def _told_apart(change: Change, number: int, time: tuple[int, bool], times_of: list[tuple[int, bool]]) -> Record:
+    """Return the late record of what a change did at another time than most of it; `times_of` its touches."""
     late: list[Late] = []
     entries = []
-    for touch, own in zip(change.touched, _history_times(change), strict=True):
+    for touch, own in zip(change.touched, times_of, strict=True):
         if own != time:
             continue
         instance, times = (None, None)
