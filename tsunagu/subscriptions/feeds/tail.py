@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from tsunagu.broker.changes import Position
+from tsunagu.broker.changes import Change, Position
 from tsunagu.broker.errors import NgsiError
 from tsunagu.subscriptions.feeds.cursor import SLACK, Cursor
 from tsunagu.subscriptions.matching import Effect
@@ -22,7 +22,7 @@ from tsunagu.subscriptions.matching import Effect
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from tsunagu.broker.changes import Change, ChangeTail, Key
+    from tsunagu.broker.changes import ChangeTail, Key
     from tsunagu.broker.storage.leases import Leases
     from tsunagu.subscriptions.job import Rendered
 
@@ -45,12 +45,13 @@ class News:
     __slots__ = ("change", "effect", "key", "shared")
 
     def __init__(self, found: Change | Key) -> None:
-        if isinstance(found, tuple):
-            self.key, self.change = found, None
-        else:
-            self.key, self.change = (found.writer, found.number), found
+        if isinstance(found, Change):
+            self.change: Change | None = found
+            self.key = (found.writer, found.number)
             self.effect = Effect(found)
             self.shared: Rendered = {}
+        else:
+            self.key, self.change = found, None
 
 
 class Tail:
