@@ -184,7 +184,17 @@ async def test_6_3_13_limit_zero_counts_only(client: httpx.AsyncClient) -> None:
     assert_problem(await client.get("/entities?type=*&limit=1001"), 403, "TooManyResults", "limit")
 
 
-@pytest.mark.parametrize("query", ["", "?idPattern=.*", "?type=*&local=false", "?type=River&csf=))bad(("])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "?id=urn:a:river",
+        "?id=urn:a:river&pick=id,type",
+        "?idPattern=.*",
+        "?type=*&local=false",
+        "?type=River&csf=))bad((",
+    ],
+)
 async def test_5_7_2_a_wide_or_contradictory_query_is_refused(client: httpx.AsyncClient, query: str) -> None:
     """A query that limits nothing, contradicts itself or has a malformed context source filter is BadRequestData."""
     assert_problem(await client.get("/entities" + query), 400, "BadRequestData")

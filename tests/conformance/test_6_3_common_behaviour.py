@@ -148,3 +148,16 @@ async def test_6_3_5_one_context_named_twice_is_one_context(client: httpx.AsyncC
     assert (await client.get("/entities/urn:a:1", headers=twice)).status_code == 200
     both = [("Link", link(OLD_CORE)["Link"]), ("Link", link(CORE)["Link"])]
     assert_problem(await client.get("/entities/urn:a:1", headers=both), 400, "BadRequestData", "several")
+
+
+async def test_a_uri_in_the_path_need_not_be_encoded(client: httpx.AsyncClient) -> None:
+    """Ids, attributes and @contexts that are URLs are found by their raw text, as many clients send them."""
+    entity, attribute = "http://a.example/entity/1", "https://a.example/attribute/x"
+    await create(client, {"id": entity, "type": "B", attribute: prop(1)})
+    base = "http://broker/ngsi-ld/v1"
+    assert (await client.get(f"{base}/entities/{entity}")).json()["id"] == entity
+    changed = await client.patch(f"{base}/entities/{entity}/attrs/{attribute}", json={"value": 2})
+    assert changed.status_code == 204
+    assert (await client.get(f"{base}/attributes/{attribute}")).json()["attributeName"] == attribute
+    assert_problem(await client.delete(f"{base}/jsonldContexts/{CORE}"), 400, "BadRequestData", "core")
+    assert (await client.delete(f"{base}/entities/{entity}")).status_code == 204

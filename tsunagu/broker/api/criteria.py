@@ -49,10 +49,8 @@ def now_ms() -> int:
     return time_ns() // 1_000_000
 
 
-def query_of(params: Mapping[str, Any], context: Context, *, depth: int = 0, by_id: bool = False) -> EntityQuery:
+def query_of(params: Mapping[str, Any], context: Context, *, depth: int = 0) -> EntityQuery:
     """Return the query that parameters describe; `depth` is how many relationships its q may follow.
-
-    `by_id` says that a list of ids limits it enough.
 
     Raises BadRequestData: a malformed parameter, a query that is too wide (5.7.2.4) or too deep; TooComplexQuery.
     """
@@ -78,7 +76,7 @@ def query_of(params: Mapping[str, Any], context: Context, *, depth: int = 0, by_
         collation=collation_of(params),
         now=now_ms(),
     )
-    if not (by_id and query.ids):
+    if not picks_of_ids(params, context):
         check_width(params, query)
     query = with_picked(params, context, query)
     if link_depth(query.q) > depth:
@@ -98,6 +96,13 @@ def with_picked(params: Mapping[str, Any], context: Context, query: EntityQuery)
         return query
     names = parse_projection(params["pick"], context, parameter="pick")
     return query if names.keys() & MEMBERS else replace(query, attrs=tuple(names))
+
+
+def picks_of_ids(params: Mapping[str, Any], context: Context) -> bool:
+    """Return whether a query asks for named attributes of named entities: pick is a list of attribute names, too."""
+    if "id" not in params or "pick" not in params:
+        return False
+    return bool(parse_projection(params["pick"], context, parameter="pick").keys() - MEMBERS)
 
 
 def geo_of(params: Mapping[str, Any], context: Context) -> GeoQuery | None:

@@ -75,6 +75,8 @@ def walk(root: Node, path: bytes) -> tuple[Node, tuple[str, ...], bool]:
     slash = parts[-1] == b""
     if slash:
         parts.pop()
+    if b"://" in path:
+        parts = with_whole_uris(parts)
     node = root
     values: list[str] = []
     for part in parts[1:]:
@@ -88,6 +90,20 @@ def walk(root: Node, path: bytes) -> tuple[Node, tuple[str, ...], bool]:
     if not node.routes and not slash:
         raise ResourceNotFound(f"there is no resource {ROOT}{path.decode('latin-1')[:200]}")
     return node, tuple(values), slash
+
+
+def with_whole_uris(parts: list[bytes]) -> list[bytes]:
+    """Return the parts of a path, those of a URI that was not percent-encoded as one: up to "attrs", or to the end."""
+    found: list[bytes] = []
+    rest = list(parts)
+    while rest:
+        part = rest.pop(0)
+        if part.endswith(b":") and rest and not rest[0]:
+            end = rest.index(b"attrs") if b"attrs" in rest and found[-1] == b"entities" else len(rest)
+            part = b"/".join([part, *rest[:end]])
+            del rest[:end]
+        found.append(part)
+    return found
 
 
 def segment(part: bytes) -> str:

@@ -27,6 +27,8 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         ("/things/urn:ngsi-ld:Thing:1", "urn:ngsi-ld:Thing:1"),
         ("/things/urn%3Angsi-ld%3AThing%3A1", "urn:ngsi-ld:Thing:1"),
         ("/things/https%3A%2F%2Fexample.org%2Fa%2Fb", "https://example.org/a/b"),
+        ("/things/https://example.org/a/b", "https://example.org/a/b"),
+        ("/things/https://example.org/a%2Fb/", "https://example.org/a/b"),
         ("/things/urn:x:%E6%B0%B4%E4%BD%8D/", "urn:x:水位"),
         ("/things/a+b", "a+b"),
     ],

@@ -139,7 +139,7 @@ def parsed(call: Call, params: dict[str, Any], context: Context) -> tuple[Join |
     """Return join, view and query of a request's parameters."""
     join = join_of(params)
     view = view_of(params, context, media=call.media, join=join)
-    return join, view, query_of(params, context, depth=0 if join is None else join.depth, by_id=True)
+    return join, view, query_of(params, context, depth=0 if join is None else join.depth)
 
 
 async def rendered(
