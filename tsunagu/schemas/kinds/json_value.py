@@ -86,6 +86,8 @@ def _check_typed(value: dict[str, Any]) -> None:
         _checked(value["@value"], 1, nulls=True, raw=True)
     elif type(value["@value"]) in (dict, list) or value["@value"] is None:
         raise ValueError("the @value of a JSON-LD value object shall be a string, a number, true or false")
+    elif type(value.get("@type", "")) is not str:
+        raise ValueError("the @type of a JSON-LD value object shall be a string")
 
 
 def equal_json(left: Any, right: Any) -> bool:

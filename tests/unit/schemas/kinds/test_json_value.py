@@ -107,9 +107,11 @@ def test_a_json_ld_typed_value_is_a_value(value):
     assert check_value(value) == value
 
 
-@pytest.mark.parametrize("value", [{"@value": None}, {"@value": [1]}, {"@value": 1, "unit": "x"}])
+@pytest.mark.parametrize(
+    "value", [{"@value": None}, {"@value": [1]}, {"@value": 1, "unit": "x"}, {"@value": 1, "@type": 1}]
+)
 def test_a_broken_typed_value_is_refused(value):
-    """A JSON-LD value object has a scalar @value and no members of its own."""
+    """A JSON-LD value object has a scalar @value, a text as @type and no members of its own."""
     with pytest.raises(ValueError, match="value object"):
         check_value(value)
 
