@@ -3,24 +3,27 @@
 `internal_attributes.health` of group or device: ``{"interval": seconds, "missed": 3, "alertInterval": seconds,
 "above": {attribute: limit}}``. A device may miss so many intervals. A crisis gauge has two: `alertInterval` counts
 while an attribute is above its limit. The state is kept in the device's health entity (`deviceState`,
-`dateLastValueReported`, `offlineSince`), so that a restart or another worker tells nothing twice: before a device is
-called offline, its entity is asked.
+`dateLastValueReported`, `offlineSince`, `expectedInterval`, and what vitals.py tells), so that a restart or another
+worker tells nothing twice: before a device is called offline, its entity is asked.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tsunagu.adapters import clock
 from tsunagu.adapters.errors import BadMeasure
 from tsunagu.adapters.sink import EntityUpdate
+from tsunagu.adapters.vitals import Vitals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tsunagu.adapters.devices.plan import Plan
+    from tsunagu.adapters.message import Reading
     from tsunagu.adapters.sink import Sink
+    from tsunagu.adapters.time_policy import Stamp
 
 MISSED = 3
 ONLINE, OFFLINE = "online", "offline"
@@ -36,6 +39,8 @@ class HealthRule:
     patience: int
     alert_patience: int
     above: Mapping[str, float]
+    interval: float = 0
+    alert_interval: float = 0
 
 
 def rule_of(settings: Mapping[str, Any]) -> HealthRule | None:
@@ -54,7 +59,7 @@ def rule_of(settings: Mapping[str, Any]) -> HealthRule | None:
     if not isinstance(above, dict):
         raise BadMeasure("internal_attributes.health.above must be an object of limits")
     limits = {name: _number(above, name, 0) for name in above}
-    return HealthRule(round(interval * missed * 1000), round(alert * missed * 1000), limits)
+    return HealthRule(round(interval * missed * 1000), round(alert * missed * 1000), limits, interval, alert)
 
 
 def _number(given: Mapping[str, Any], name: str, default: float) -> float:
@@ -85,6 +90,12 @@ class Watch:
     offline: bool = False
     alert: bool = False
     seen: bool = False
+    vitals: Vitals = field(default_factory=Vitals)
+
+    @property
+    def expected(self) -> float:
+        """The seconds within which the device is expected to speak now: a crisis gauge has two modes."""
+        return self.rule.alert_interval if self.alert else self.rule.interval
 
     @property
     def patience(self) -> int:
@@ -110,7 +121,21 @@ class HealthMonitor:
             watch.plan, watch.rule = plan, plan.health
         return watch
 
-    def heard(self, plan: Plan, received: int, updates: Sequence[EntityUpdate]) -> EntityUpdate | None:
+    async def resume(self, plan: Plan, received: int, sink: Sink) -> None:
+        """Read what other workers have counted of a device. Raises SinkUnavailable."""
+        watch = self.watch(plan, received)
+        if watch is not None:
+            watch.vitals.resume(await sink.read(plan.tenant, health_entity(plan)[0]) or {})
+
+    def failed(self, plan: Plan, received: int) -> None:
+        """Note a message of a device that could not be read."""
+        watch = self.watch(plan, received)
+        if watch is not None:
+            watch.vitals.fail()
+
+    def heard(
+        self, plan: Plan, received: int, updates: Sequence[EntityUpdate], *, reading: Reading, stamp: Stamp
+    ) -> EntityUpdate | None:
         """Note a sign of life; return the update of the device's health that is due, if any.
 
         A heartbeat among `updates` carries the health itself and becomes part of the history when it ends an absence.
@@ -119,18 +144,26 @@ class HealthMonitor:
         if watch is None:
             return None
         watch.heard, watch.seen = max(watch.heard, received), True
+        was_alert = watch.alert
         self._judge(watch, updates)
+        urgent = watch.vitals.note(reading, stamp, received, updates) or watch.alert != was_alert
         returned, watch.offline = watch.offline, False
         entity_id, entity_type = health_entity(plan)
         own = next((update for update in updates if update.id == entity_id and "deviceState" in update.attrs), None)
+        due = returned or urgent or received - watch.written >= watch.patience // MISSED
+        text = clock.iso(received)
         if own is not None:
             own.history = own.history or returned
-            watch.written = received
+            if due:
+                for name, instance in {**watch.vitals.attrs(text), **_expected(watch, text)}.items():
+                    own.attrs.setdefault(name, instance)
+                watch.written = received
             return None
-        if not returned and received - watch.written < watch.patience // MISSED:
+        if not due:
             return None
         watch.written = received
-        return EntityUpdate(entity_id, entity_type, _state(ONLINE, received, heard=received), history=returned)
+        attrs = _state(ONLINE, received, heard=received) | watch.vitals.attrs(text) | _expected(watch, text)
+        return EntityUpdate(entity_id, entity_type, attrs, history=returned)
 
     @staticmethod
     def _judge(watch: Watch, updates: Sequence[EntityUpdate]) -> None:
@@ -178,6 +211,11 @@ def _state(state: str, now: int, *, heard: int | None = None, since: int | None 
             date = {"@type": "DateTime", "@value": clock.iso(moment)}
             attrs[name] = {"type": "Property", "value": date, "observedAt": text}
     return attrs
+
+
+def _expected(watch: Watch, at: str) -> dict[str, Any]:
+    interval = {"type": "Property", "value": watch.expected, "unitCode": "SEC", "observedAt": at}
+    return {"expectedInterval": interval}
 
 
 def _last_heard(stored: Mapping[str, Any]) -> int | None:

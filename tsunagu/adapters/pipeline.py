@@ -22,6 +22,7 @@ from tsunagu.adapters.devices.plan import settings_of
 from tsunagu.adapters.errors import AdapterFault, DeviceError, EntityRefused, GroupNotFound, NotAllowed, TooLarge
 from tsunagu.adapters.health import HealthMonitor
 from tsunagu.adapters.heartbeats import map_heartbeat
+from tsunagu.adapters.judgement import Judge
 from tsunagu.adapters.mapping import map_measure
 from tsunagu.adapters.message import (
     CommandResult,
@@ -41,6 +42,7 @@ from tsunagu.adapters.sink import EntityUpdate, SinkUnavailable
 from tsunagu.adapters.time_policy import Stamp, TimePolicy, stamp
 from tsunagu.adapters.unpack import unpack_measure
 from tsunagu.adapters.validation import Rejected, check_update
+from tsunagu.adapters.vitals import counter_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -109,6 +111,7 @@ class Pipeline:
         self.time_policy = time_policy or TimePolicy()
         self.commands = commands
         self.health = HealthMonitor()
+        self.judge = Judge()
         self.positions = Positions()
         self.sightings = SightingReducer(self.positions)
         self.counts = CountReducer()
@@ -122,8 +125,11 @@ class Pipeline:
         self._keep_time(work)
         map_values(work)
         validate(work)
+        pseudonyms = await self._read(work)
         self._watch(work)
-        await self._reduce(work)
+        self._judge(work)
+        self._reduce(work, pseudonyms)
+        self._note_failures(work)
         return work
 
     async def commit(self, work: Sequence[Work]) -> None:
@@ -249,6 +255,31 @@ class Pipeline:
             except Exception as error:  # noqa: BLE001 - the others of the batch go on
                 fail(one, error)
 
+    async def _read(self, work: Sequence[Work]) -> dict[str, Callable[[str], str]]:
+        """Read what the next steps go on from, before anything is remembered; return the pseudonyms by tenant."""
+        names: dict[str, Callable[[str], str]] = {}
+        for one in work:
+            if one.error is not None:
+                continue
+            for item in one.items:
+                plan, reading = item.plan, item.reading
+                assert plan is not None
+                if isinstance(reading, Count):
+                    await self.counts.prepare(plan, reading, self.sink)
+                elif isinstance(reading, Sighting):
+                    await self.positions.prepare(plan, self.sink)
+                    if one.tenant not in names:
+                        names[one.tenant] = await self.pseudonyms.of(one.tenant)
+                if plan.judgement is not None:
+                    for entity_id in {update.id for update in item.updates}:
+                        stored = await self.sink.read(one.tenant, entity_id) or {}
+                        self.judge.note(one.tenant, entity_id, plan.judgement, stored)
+                if plan.health is not None and counter_of(reading) is not None:
+                    await self.health.resume(plan, one.message.received, self.sink)
+                for update in item.updates:
+                    self.positions.note(one.tenant, update)
+        return names
+
     def _watch(self, work: Sequence[Work]) -> None:
         """Note every sign of life of devices that are watched."""
         for one in work:
@@ -256,25 +287,36 @@ class Pipeline:
                 continue
             for item in one.items:
                 if item.plan is not None and item.plan.health is not None:
-                    update = self.health.heard(item.plan, one.message.received, item.updates)
+                    assert item.stamp is not None
+                    update = self.health.heard(
+                        item.plan, one.message.received, item.updates, reading=item.reading, stamp=item.stamp
+                    )
                     if update is not None:
                         item.updates.append(update)
 
-    async def _reduce(self, work: Sequence[Work]) -> None:
-        """Turn adverts into sightings and totals into flows; all reading comes before anything is remembered."""
-        names = {}
+    def _judge(self, work: Sequence[Work]) -> None:
+        """Mark what is suspect by what came before, and say which warning level is reached."""
         for one in work:
-            if one.error is None:
-                for item in one.items:
-                    assert item.plan is not None
-                    if isinstance(item.reading, Count):
-                        await self.counts.prepare(item.plan, item.reading, self.sink)
-                    elif isinstance(item.reading, Sighting):
-                        await self.positions.prepare(item.plan, self.sink)
-                        if one.tenant not in names:
-                            names[one.tenant] = await self.pseudonyms.of(one.tenant)
+            if one.error is not None:
+                continue
+            for item in one.items:
+                if item.plan is not None and item.plan.judgement is not None:
                     for update in item.updates:
-                        self.positions.note(one.tenant, update)
+                        one.undo.append(self.judge.judge(one.tenant, update, item.plan.judgement))
+
+    def _note_failures(self, work: Sequence[Work]) -> None:
+        """Count messages that could not be taken at the health of the devices that they name."""
+        for one in work:
+            if one.error is None or one.discard:
+                continue
+            apikey, device = one.message.named.get("apikey"), one.message.named.get("device")
+            if apikey and device:
+                plan = self.registry.known(FORMATS[one.message.format].resources, apikey, device)
+                if plan is not None:
+                    self.health.failed(plan, one.message.received)
+
+    def _reduce(self, work: Sequence[Work], names: dict[str, Callable[[str], str]]) -> None:
+        """Turn adverts into sightings and totals into flows."""
         for one in work:
             if one.error is not None:
                 continue

@@ -20,6 +20,7 @@ from tsunagu.adapters.devices.links import Link, compile_links
 from tsunagu.adapters.errors import BadMeasure, DeviceError
 from tsunagu.adapters.health import HealthRule, rule_of
 from tsunagu.adapters.jexl import Expression, compile_expression
+from tsunagu.adapters.judgement import Judgement, judgement_of
 from tsunagu.adapters.time_policy import TimePolicy, policy_of
 from tsunagu.adapters.validation import mode_of
 from tsunagu.adapters.values import converter
@@ -91,6 +92,7 @@ class Plan:
     stamped: bool = True
     keeps_last: bool = False
     credential: Credential | None = None
+    judgement: Judgement | None = None
     names: dict[str, str] = field(default_factory=dict)
     validation: str = "warn"
     time_policy: TimePolicy | None = None
@@ -205,6 +207,7 @@ def compile_plan(device: Mapping[str, Any], group: Mapping[str, Any]) -> Plan:
         stamped=_either(device, group, "timestamp", default=True) is not False,
         keeps_last=_either(device, group, "storeLastMeasure", default=False) is True,
         credential=credential_of(device, settings),
+        judgement=judgement_of(settings, static),
     )
 
 
