@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -110,6 +111,37 @@ async def test_kill_9_of_one_of_two_workers(tmp_path: Path) -> None:
             f"(a) two workers, {len(silences)} x kill -9 of one at {rate}/s: {len(load.acknowledged)} acknowledged, "
             f"missing 0, out of order {wrong}, repeats {sum(map(target.repeats, paths))}; without a notification for "
             f"{', '.join(f'{one:.1f}' for one in silences)} s"
+        )
+        assert wrong == 0
+
+
+async def test_a_deliverer_that_does_not_answer(tmp_path: Path) -> None:
+    """(a) When the delivering one of two workers is suspended, the other delivers when the lease has run out."""
+    lease = 10.0 if LONG else 3.0
+    async with (
+        broker(tmp_path / "broker", workers=2, lease_seconds=lease) as own,
+        receivers() as target,
+        aiohttp.ClientSession() as session,
+    ):
+        load = Load(own.url, entities=20, rate=50)
+        await load.create(session)
+        await subscribe(session, own.url, f"{target.url}/0")
+        working = asyncio.create_task(load.run(lease * 4 + 10))
+        await asyncio.sleep(lease + 1)
+        own.workers[0].signal(signal.SIGSTOP)
+        suspended = time.monotonic()
+        await asyncio.sleep(lease + 4)
+        silent = target.silence("/0", suspended, time.monotonic())
+        own.workers[0].signal(signal.SIGCONT)
+        await asyncio.sleep(3)
+        load.stop()
+        await working
+        order = await versions(own.mongodb.uri)
+        await came(target, ["/0"], lambda: set(order) - {-1}, seconds=30)
+        wrong = target.out_of_order("/0", order)
+        print(
+            f"(a) the deliverer suspended, lease {lease:g} s: the other one delivers after {silent:.1f} s; "
+            f"{len(order) - 1} changes, missing 0, out of order {wrong}, repeats {target.repeats('/0')}"
         )
         assert wrong == 0
 

@@ -2,7 +2,8 @@
 
 What this process commits comes from memory; what others commit, and what any process committed before this one became
 the deliverer, is read from the log. A process that is dead, or ended, is followed like a living one until all that it
-left is delivered or parked; then its registration is removed.
+left is delivered or parked; then its registration is removed. One that only does not renew its lease may be suspended,
+and go on with what it was about to commit: it is followed for much longer.
 """
 
 from __future__ import annotations
@@ -215,9 +216,10 @@ class Follower:
         presence = self._presence
         marks = self._dispatcher.marks
         for writer, since in list(presence.gone.items()):
-            if any(stream.first or stream.looked < since + SECOND_LOOK for stream in self._streams.values()):
+            due = since + (SECOND_LOOK if writer in presence.dead else self._dispatcher.policy.forget)
+            if any(stream.first or stream.looked < due for stream in self._streams.values()):
                 continue
-            if self._loop.time() < since + SECOND_LOOK or marks.outstanding(writer):
+            if self._loop.time() < due or marks.outstanding(writer):
                 continue
             for tenant in await self._dispatcher.tenants():
                 mark = marks.of(tenant, writer)

@@ -21,7 +21,8 @@ class DeliveryPolicy:
     `jitter`: of the pause after a failure; `patience`: after this long without success an endpoint's notifications are
     parked; `give_up`: after this long a notification becomes a dead letter, `refusal`: the same when the endpoint takes
     others and refuses this one; `mark_interval`, `tally_interval`: between two writings of the watermark, and of the
-    tallies and attempts; `lease`: a process that did not renew its lease for so long is dead.
+    tallies and attempts; `lease`: a process that did not renew its lease for so long loses its role; `forget`: one that
+    did not for so long, and is not known to be dead, is followed no more.
     """
 
     timeout: float = 5.0
@@ -41,6 +42,7 @@ class DeliveryPolicy:
     mark_interval: float = 0.2
     tally_interval: float = 1.0
     lease: float = 10.0
+    forget: float = 3600.0
 
     @classmethod
     def of(cls, settings: Settings) -> DeliveryPolicy:

@@ -34,7 +34,8 @@ class Presence:
     """Keeps this process's lease and the role; `seconds` is how long a lease lasts.
 
     `gain` and `lose` are called when this process gets the role, and when another one has it. `others` are the other
-    registered writers; `gone` those of them that commit nothing more, with the loop's time at which that was noticed.
+    registered writers; `gone` those of them that are dead, ended or overdue, with the loop's time at which that was
+    noticed; `dead` those that certainly commit nothing more. Who is only overdue may be suspended, and come back.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Presence:
         self.delivering = False
         self.others: dict[str, Writer] = {}
         self.gone: dict[str, float] = {}
+        self.dead: set[str] = set()
 
     async def start(self) -> None:
         """Register; get the role, or wait until whoever has it follows this process. Raises Unavailable."""
@@ -121,7 +123,7 @@ class Presence:
         me = writers.pop(self._writer, None)
         self._seen = me.seen if me is not None else ""
         self.others = writers
-        dead = {writer for writer, one in writers.items() if one.ended or known_dead(one.home)}
+        self.dead = dead = {writer for writer, one in writers.items() if one.ended or known_dead(one.home)}
         overdue = {writer for writer, one in writers.items() if one.overdue} if sure else set()
         self.gone = {writer: self.gone.get(writer, now) for writer in dead | overdue}
         self.holder = await self._leases.hold(ROLE, self._writer, self._seconds, overdue=sure, over=dead)
@@ -151,6 +153,7 @@ class Presence:
         """Forget a writer that was removed."""
         self.others.pop(writer, None)
         self.gone.pop(writer, None)
+        self.dead.discard(writer)
 
     async def inherit(self) -> None:
         """Get the role if nobody living has it, at the end of this process. Raises Unavailable."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Start = Callable[..., Awaitable[Rig]]
 
-SHORT_LEASE = replace(SWIFT, lease=0.6)
+SHORT_LEASE = replace(SWIFT, lease=0.6, forget=0.5)
 
 
 async def _deaf(receiver: Receiver) -> None:
