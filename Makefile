@@ -43,8 +43,8 @@ demo-check: $(STAMP) ## start a demo city of its own and check it from outside, 
 test: $(STAMP) ## the whole suite, against real servers
 	@$(BIN)/pytest $(ARGS)
 
-drills: $(STAMP) ## the long form of the drills: kills real processes again and again
-	@TSUNAGU_DRILLS=long $(BIN)/pytest -m drill $(ARGS)
+drills: $(STAMP) ## the long form of the drills, with their figures: kills real processes again and again
+	@TSUNAGU_DRILLS=long $(BIN)/pytest -m drill -s $(ARGS)
 
 bench: $(STAMP) ## the whole broker under load, beside the ceilings of the machine (needs wrk); and the store alone
 	@$(BIN)/python -m tests.bench.store --rounds 3

@@ -65,7 +65,10 @@ class Courier:
         self._count = count
 
     async def deliver(self, jobs: list[Job]) -> Result:
-        """Send jobs of one subscription in one notification, and say what became of it. Never raises."""
+        """Send jobs of one subscription in one notification, and say what became of it. Never raises.
+
+        Of several jobs only the first ones go if the notification would be larger than the policy's `body`.
+        """
         try:
             return await self._deliver(jobs)
         except NgsiError as error:
@@ -79,16 +82,20 @@ class Courier:
         now = time.time_ns() // 1_000_000
         if subscription.gone or not subscription.active or subscription.expires <= now:
             return DROPPED
-        told = [(change, shared) for job in jobs for change, shared in zip(job.changes, job.shared, strict=True)]
-        message = await self.compose(subscription, told)
+        message = await self.compose(subscription, _told(jobs))
+        whole = len(jobs)
+        while message is not None and len(message.body) > self._policy.body and len(jobs) > 1:
+            jobs = jobs[: max(1, min(len(jobs) - 1, len(jobs) * self._policy.body // len(message.body)))]
+            message = await self.compose(subscription, _told(jobs))
+        told = len(jobs) if len(jobs) < whole else None
         if message is None:
-            return DROPPED
+            return replace(DROPPED, told=told)
         self._tallies.sent(subscription.tenant, subscription.id, now)
         result = await self._transports.send(message)
         if result.reason and subscription.endpoint.secrets:
             result = replace(result, reason=scrubbed(result.reason, subscription.endpoint.secrets))
         self._record(subscription, message, result, now)
-        return result
+        return result if told is None else replace(result, told=told)
 
     def _record(self, subscription: Subscription, message: Message, result: Result, started: int) -> None:
         """Count an attempt and note it."""
@@ -188,6 +195,11 @@ class Courier:
             level = await self._entities.retrieve_many(subscription.tenant, missing)
             found.update({document["_id"]: document for document in level})
         return found
+
+
+def _told(jobs: list[Job]) -> list[tuple[Change, Rendered | None]]:
+    """Return the changes of jobs, each with what others rendered of it."""
+    return [(change, shared) for job in jobs for change, shared in zip(job.changes, job.shared, strict=True)]
 
 
 def rendered(change: Change, shared: Rendered | None, subscription: Subscription, context: Context) -> bytes:

@@ -233,12 +233,21 @@ class EndpointQueue:
             if batch not in self._flying:
                 return
             self._flying.discard(batch)
+            if result.told is not None:
+                self._shorten(batch, result.told)
             if result.ok:
                 self._delivered(batch)
             elif result.refused:
                 self._refused(batch, result)
             else:
                 self._failed(batch, result)
+
+    def _shorten(self, batch: Batch, count: int) -> None:
+        """Leave the first `count` jobs in a batch; the others did not fit, and are ready again."""
+        rest = batch.lanes[count:]
+        del batch.lanes[count:], batch.jobs[count:]
+        for lane in rest:
+            self._make_ready(batch.subscription, lane)
 
     def _take(self) -> Batch | None:
         """Take the next batch: one that failed before, or ready lanes of the subscription whose turn it is."""

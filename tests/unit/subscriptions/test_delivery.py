@@ -113,6 +113,17 @@ async def test_too_much_for_memory_is_parked(rigs: Start, receiver: Receiver) ->
         assert levels(receiver, f"urn:x:{entity}") == list(range(20))
 
 
+async def test_a_notification_is_not_larger_than_the_policy_says(rigs: Start, receiver: Receiver) -> None:
+    """Entities that wait together share notifications up to a size in bytes; all arrive, each once."""
+    rig = await rigs(policy=replace(SWIFT, body=4000))
+    await rig.subscribe(receiver.url())
+    await asyncio.gather(*(rig.create(f"e{number}", level=value("x" * 700)) for number in range(40)))
+    await receiver.wait_entities(40)
+    assert len({one["id"] for one in receiver.entities}) == len(receiver.entities) == 40
+    assert max(len(orjson.dumps(body)) for _, _, body in receiver.got) <= 4000
+    assert max(len(body["data"]) for _, _, body in receiver.got) > 1
+
+
 async def test_any_2xx_is_success(rig: Rig, receiver: Receiver) -> None:
     """200, 201, 202 and 204 all mean that the notification has arrived."""
     statuses = [200, 201, 202, 204]

@@ -127,6 +127,17 @@ async def test_entities_that_wait_travel_together(far: Endpoint) -> None:
     assert sorted(far.arrived) == sorted(["a0", "b1", "c2", "d3", "e4", "f5", "c6", "d7", "e8", "f9"])
 
 
+async def test_what_does_not_fit_goes_in_the_next_one(far: Endpoint) -> None:
+    """Of a batch that is too large the first jobs go; the others follow, also after a failure."""
+    to = subscription()
+    far.results = [replace(WELL, told=2), replace(AWAY, told=1)]
+    for entity in "abcd":
+        far.send(to, entity)
+    await far.until(4)
+    assert far.batches == [["a0", "b1", "c2", "d3"], ["c2", "d3"], ["c2"], ["d3"]]
+    assert far.arrived == ["a0", "b1", "c2", "d3"]
+
+
 async def test_what_comes_at_once_travels_together(far: Endpoint) -> None:
     """Entities that change in one commit share a notification also while nothing is on its way."""
     to = subscription()

@@ -30,6 +30,7 @@ class Result:
 
     `ok`: the receiver has it. `status`: the HTTP status, None if there was none. `reason`: one line for people.
     `refused`: the receiver is well, but does not take this very message. `retry_after`: seconds that it asks to wait.
+    `told`: of the jobs that were to go in the message only so many did, the first ones; None: all.
     """
 
     ok: bool
@@ -37,6 +38,7 @@ class Result:
     reason: str = ""
     refused: bool = False
     retry_after: float | None = None
+    told: int | None = None
 
 
 class Transport(Protocol):
