@@ -298,7 +298,8 @@ async def _find(
     database: Database, collection: str, ids: list[str], session: AsyncClientSession
 ) -> list[dict[str, Any]]:
     """Read the documents with these ids, in one command and one batch where they fit."""
-    command = {"find": collection, "filter": {"_id": {"$in": ids}}, "batchSize": len(ids) + 1}
+    where = {"_id": ids[0] if len(ids) == 1 else {"$in": ids}}
+    command = {"find": collection, "filter": where, "batchSize": len(ids) + 1}
     reply = await database.command(command, session=session)
     found: list[dict[str, Any]] = reply["cursor"]["firstBatch"]
     while reply["cursor"]["id"]:
