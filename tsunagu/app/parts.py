@@ -42,6 +42,8 @@ from tsunagu.broker.operations.inbox import Inbox
 from tsunagu.broker.operations.reports import Reports
 from tsunagu.broker.operations.subscriptions import Subscriptions
 from tsunagu.broker.operations.temporal import Temporal
+from tsunagu.broker.operations.temporal_provision import TemporalProvision
+from tsunagu.broker.storage.mongo.amendments import MongoAmendments
 from tsunagu.broker.storage.mongo.attribute_indexes import AttributeIndexes
 from tsunagu.broker.storage.mongo.catalogue import MongoCatalogue
 from tsunagu.broker.storage.mongo.changes import MongoChangeLog
@@ -84,6 +86,7 @@ class Parts:
         self.committer = Committer(self.databases, settings, writer=self.writer, indexes=self.indexes)
         self.log = MongoChangeLog(self.databases, writer=self.writer, open_number=self.committer.open_number)
         self.reader = MongoReader(self.databases, settings, indexes=self.indexes)
+        self.history = MongoHistory(self.databases, self.settings)
         self.guard = OutgoingGuard(settings.allow_private)
         self.fetcher = ContextFetcher(
             self.guard, timeout=settings.context_timeout, max_bytes=settings.context_max_bytes
@@ -182,7 +185,8 @@ class Parts:
             resolver=self.resolver,
             contexts=Contexts(self.catalogue, self.resolver, base_url=own_base(self.settings)),
             entity_maps=EntityMaps(self.catalogue, self.entities),
-            temporal=Temporal(MongoHistory(self.databases, self.settings)),
+            temporal=Temporal(self.history),
+            temporal_provision=TemporalProvision(self.committer, self.history, MongoAmendments(self.databases)),
             tenant_exists=self.databases.exists,
             pings={"mongodb": self.databases.ping, **({"mqtt": self._ping_mqtt} if self.settings.mqtt_url else {})},
         )

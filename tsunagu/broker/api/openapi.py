@@ -112,6 +112,11 @@ SCHEMAS: dict[str, Schema] = {
         "properties": {**ENTITY, "scope": {}},
         "additionalProperties": {"description": "The instances of an Attribute, each at its time (4.5.7)"},
     },
+    "EntityTemporalFragment": {
+        "type": "object",
+        "properties": {**ENTITY, "scope": {}},
+        "additionalProperties": {"description": "The instances of an Attribute, each at its time (4.5.7)"},
+    },
     "EntitySelector": thing(
         None, ("type",), type={"type": "string"}, id={"oneOf": [URI, {"type": "array", "items": URI}]},
         idPattern={"type": "string"},

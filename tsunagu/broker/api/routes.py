@@ -17,6 +17,7 @@ from tsunagu.broker.api.handlers import (
     source_identity,
     subscriptions,
     temporal,
+    temporal_provision,
     unsupported,
 )
 from tsunagu.broker.api.negotiation import DOCUMENTS, ENTITIES
@@ -239,13 +240,53 @@ ROUTES: tuple[Route, ...] = (
         options=SYSTEM, formats=TEMPORAL_FORMATS, takes="Query", gives="EntityTemporal[]", produces=DOCUMENTS,
         statuses=(200, 201, 206),
     ),
+    Route(
+        "POST", "/temporal/entities", temporal_provision.upsert_evolution, "5.6.11, 6.18.3.1", "upsertTemporal",
+        "Create a temporal evolution, or add to the one that is there", parameters=LOCAL, takes="EntityTemporal",
+        statuses=(201, 204), tenant="new",
+    ),
+    Route(
+        "DELETE", f"/temporal{ENTITY}", temporal_provision.delete_evolution, "5.6.16, 6.19.3.2", "deleteTemporal",
+        "Delete the temporal evolution of an entity", parameters=LOCAL, statuses=(204,),
+    ),
+    Route(
+        "POST", f"/temporal{ATTRIBUTES}", temporal_provision.add_attributes, "5.6.12, 6.20.3.1", "appendAttrsTemporal",
+        "Add instances of attributes to a temporal evolution", parameters=LOCAL, takes="EntityTemporalFragment",
+        statuses=(204,),
+    ),
+    Route(
+        "DELETE", f"/temporal{ATTRIBUTE}", temporal_provision.delete_attribute, "5.6.13, 6.21.3.1",
+        "deleteAttrsTemporal", "Delete an attribute from a temporal evolution",
+        parameters=("datasetId", "deleteAll", *LOCAL), statuses=(204,),
+    ),
+    Route(
+        "PATCH", f"/temporal{INSTANCE}", temporal_provision.modify_instance, "5.6.14, 6.22.3.1",
+        "updateAttrInstanceTemporal", "Replace an instance of an attribute in a temporal evolution", parameters=LOCAL,
+        takes="Attribute", statuses=(204,),
+    ),
+    Route(
+        "DELETE", f"/temporal{INSTANCE}", temporal_provision.delete_instance, "5.6.15, 6.22.3.2",
+        "deleteAttrInstanceTemporal", "Delete an instance of an attribute from a temporal evolution", parameters=LOCAL,
+        statuses=(204,),
+    ),
+    Route(
+        "GET", "/temporal/entityMaps", temporal.create_map, "5.14.5, 6.35.3.1", "createTemporalEntityMap",
+        "Create an entity map by a query for temporal evolutions", parameters=QUERY_TEMPORAL, options=SYSTEM,
+        formats=TEMPORAL_FORMATS, gives="EntityMap", produces=DOCUMENTS, statuses=(201,),
+    ),
+    Route(
+        "POST", "/temporal/entityMaps", temporal.create_map_by_body, "5.14.5, 6.35.3.2",
+        "createTemporalEntityMapByBody", "Create an entity map for temporal evolutions, the query in the body",
+        parameters=QUERY_BY_BODY, options=SYSTEM, formats=TEMPORAL_FORMATS, takes="Query", gives="EntityMap",
+        produces=DOCUMENTS, statuses=(201,),
+    ),
     # --- the broker itself --------------------------------------------------------------------------------------
     Route(
         "GET", "/info/sourceIdentity", source_identity.retrieve_source_identity, "5.15.1, 6.33.3.1",
         "retrieveContextSourceIdentity", "Retrieve the identity of this broker", gives="ContextSourceIdentity",
         produces=DOCUMENTS, tenant="any",
     ),
-    # --- not offered yet: temporal evolutions, registrations ----------------------------------------------------
+    # --- not offered yet: registrations -------------------------------------------------------------------------
     *(
         Route(
             method, path, unsupported.refuse, clause, operation, "Not offered yet", parameters=parameters,
@@ -253,17 +294,6 @@ ROUTES: tuple[Route, ...] = (
             produces=DOCUMENTS if method == "GET" or takes == "Query" else (), statuses=(422,),
         )
         for method, path, clause, operation, parameters, formats, takes in (
-            ("POST", "/temporal/entities", "5.6.11", "upsertTemporal", LOCAL, (), "Entity"),
-            ("DELETE", f"/temporal{ENTITY}", "5.6.16", "deleteTemporal", LOCAL, (), None),
-            ("POST", f"/temporal{ATTRIBUTES}", "5.6.12", "appendAttrsTemporal", LOCAL, (), "EntityFragment"),
-            ("DELETE", f"/temporal{ATTRIBUTE}", "5.6.13", "deleteAttrsTemporal",
-             ("datasetId", "deleteAll", *LOCAL), (), None),
-            ("PATCH", f"/temporal{INSTANCE}", "5.6.14", "updateAttrInstanceTemporal", LOCAL, (), "AttributeFragment"),
-            ("DELETE", f"/temporal{INSTANCE}", "5.6.15", "deleteAttrInstanceTemporal", LOCAL, (), None),
-            ("GET", "/temporal/entityMaps", "5.14.5", "createTemporalEntityMap",
-             QUERY_TEMPORAL, TEMPORAL_FORMATS, None),
-            ("POST", "/temporal/entityMaps", "5.14.5", "createTemporalEntityMapByBody",
-             QUERY_BY_BODY, TEMPORAL_FORMATS, "Query"),
             ("POST", "/csourceRegistrations", "5.9.2", "createRegistration", (), (), "Registration"),
             ("GET", "/csourceRegistrations", "5.10.2", "queryRegistrations", REGISTRATIONS, (), None),
             ("GET", REGISTRATION, "5.10.1", "retrieveRegistration", (), (), None),

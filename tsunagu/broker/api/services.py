@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tsunagu.broker.operations.entity_maps import EntityMaps
     from tsunagu.broker.operations.subscriptions import Subscriptions
     from tsunagu.broker.operations.temporal import Temporal
+    from tsunagu.broker.operations.temporal_provision import TemporalProvision
     from tsunagu.broker.settings import Settings
 
     Ping = Callable[[], Awaitable[None]]
@@ -44,6 +45,7 @@ class Services:
     contexts: Contexts
     entity_maps: EntityMaps
     temporal: Temporal
+    temporal_provision: TemporalProvision
     tenant_exists: TenantExists
     pings: Mapping[str, Ping] = field(default_factory=dict)
     traffic: Traffic = field(default_factory=Traffic)

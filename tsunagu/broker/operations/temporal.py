@@ -1,4 +1,4 @@
-"""Reading temporal evolutions of entities (5.7.3, 5.7.4), apart from HTTP."""
+"""Temporal evolutions of entities: reading (5.7.3, 5.7.4) and providing them (5.6.11 to 5.6.16), apart from HTTP."""
 
 from __future__ import annotations
 

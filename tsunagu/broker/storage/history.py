@@ -92,6 +92,26 @@ class Evolution:
     deleted: int | None = None
 
 
+class Amendments(Protocol):
+    """Amends temporal evolutions. All methods raise Unavailable when the store is away."""
+
+    async def erase(self, tenant: str, entity_id: str) -> bool:
+        """Remove a whole evolution; tell whether there was one."""
+
+    async def erase_attribute(
+        self, tenant: str, entity_id: str, name: str, *, dataset_id: str | None, every: bool
+    ) -> bool:
+        """Remove the instances of an attribute with a datasetId, or every one; tell whether it has any instance."""
+
+    async def erase_instance(self, tenant: str, entity_id: str, name: str, instance_id: str) -> bool:
+        """Remove one instance; tell whether there was one."""
+
+    async def correct(
+        self, tenant: str, entity_id: str, name: str, instance_id: str, *, instance: Instance, times: dict[str, Any]
+    ) -> bool:
+        """Put another instance in the place of one, keeping createdAt and datasetId; tell whether there was one."""
+
+
 class History(Protocol):
     """Reads temporal evolutions. All methods raise Unavailable when the store is away."""
 

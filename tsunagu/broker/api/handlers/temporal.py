@@ -15,6 +15,7 @@ from tsunagu.broker.api.query_body import params_of
 from tsunagu.broker.api.requests import context_of, entity_id, object_of
 from tsunagu.broker.api.temporal_criteria import aggregating_of, is_descending, temporal_view_of, wish_of
 from tsunagu.broker.errors import BadRequestData, InvalidRequest, ResourceNotFound
+from tsunagu.broker.operations.entity_maps import entity_map
 from tsunagu.broker.representations.aggregation import Aggregation
 from tsunagu.broker.representations.temporal import Head
 from tsunagu.schemas.times import short_text
@@ -71,6 +72,35 @@ async def query_evolutions_by_body(call: Call, services: Services) -> Answer:
     return await run(call, services, context, params, "/temporal/entityOperations/query")
 
 
+async def create_map(call: Call, services: Services) -> Answer:
+    """Create an entity map by a query in the parameters (5.14.5)."""
+    context = await context_of(call, services)
+    return await answer_with_map(call, services, context, call.params)
+
+
+async def create_map_by_body(call: Call, services: Services) -> Answer:
+    """Create an entity map by a query in the body (5.14.5)."""
+    body, context = await object_of(call, services)
+    return await answer_with_map(call, services, context, {**call.params, **params_of(body, context, temporal=True)})
+
+
+async def answer_with_map(call: Call, services: Services, context: Context, params: dict[str, Any]) -> Answer:
+    """Create the map of a query and return it. What concerns only how evolutions are shown is checked, then ignored."""
+    query, wish = asked(call, services, context, params)
+    temporal_view_of(params, context, wish)
+    aggregating_of(params)
+    entry = await new_map(call, services, params, query, wish)
+    answer = await document_answer(call, services, context, entity_map(entry), status=201)
+    answer.headers.append((b"ngsild-entitymap", map_location(services, entry["id"])))
+    return answer
+
+
+async def new_map(call: Call, services: Services, params: dict[str, Any], query: EntityQuery, wish: Wish) -> Entry:
+    """Make the map of the evolutions that match a query."""
+    ids = services.temporal.matching(call.tenant, query, wish)
+    return await services.entity_maps.create_of_ids(call.tenant, ids, lifetime=params.get("entityMapLifetime"))
+
+
 def asked(call: Call, services: Services, context: Context, params: dict[str, Any]) -> tuple[EntityQuery, Wish]:
     """Return the query and the wish of a query for evolutions. Raises BadRequestData."""
     query = query_of(params, context)
@@ -121,9 +151,7 @@ async def map_of(
     entry = None if named is None else await services.entity_maps.find(call.tenant, named)
     if entry is not None or (named is None and not params.get("entityMap")):
         return entry, 200
-    ids = services.temporal.matching(call.tenant, query, wish)
-    lifetime = params.get("entityMapLifetime")
-    return await services.entity_maps.create_of_ids(call.tenant, ids, lifetime=lifetime), 201
+    return await new_map(call, services, params, query, wish), 201
 
 
 async def rendered(

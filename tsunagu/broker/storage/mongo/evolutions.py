@@ -3,7 +3,8 @@
 A note, written only when attributes or entities are deleted or something is told to the history alone::
 
     {"_id": entity id, "attrs": [stored names, "scope" among them],
-     "type": [IRI, ...], "created": epoch ms, "modified": epoch ms, "deleted": epoch ms}
+     "type": [IRI, ...], "created": epoch ms, "modified": epoch ms, "deleted": epoch ms,
+     "amended": true once an instance was corrected}
 
 `attrs` has every attribute that was deleted once, or was told to the history alone; together with those of the current
 document they are all that the history can have. The other members are those of the entity when it was last deleted;
@@ -14,6 +15,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
+
+AMENDED = "amended"
 
 
 @dataclass(slots=True)

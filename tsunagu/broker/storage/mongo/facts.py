@@ -20,7 +20,8 @@ LONGEST = 18  # digits that fit into 64 bits
 
 def instance_id(record: Record, place: int | str) -> str:
     """Return the instanceId of what stands at a place of a record's "t", or of the scope that it set."""
-    return f"{PREFIX}{record['_id']['w']}-{record['_id']['n']}-{place}"
+    kept: str | None = record.get("ids", {}).get(str(place))
+    return kept or f"{PREFIX}{record['_id']['w']}-{record['_id']['n']}-{place}"
 
 
 def parse_instance_id(text: str) -> tuple[dict[str, Any], int | str] | None:
@@ -48,8 +49,9 @@ def facts_of(record: Record) -> Iterator[Fact]:
             continue
         instance, times = _found(after, name, position if late else dataset_id, late=late)
         if deed == "deleted":
-            moment = record["at"] if times is None else times.get("d", record["at"])
-            instance, times = _null(kind[0] if kind else "Property", dataset_id), {"d": moment}
+            given = times or {}
+            times = {"d": given.get("d", record["at"]), **({"o": given["o"]} if "o" in given else {})}
+            instance = instance or _null(kind[0] if kind else "Property", dataset_id)
         elif instance is None:
             continue
         told = (times["o"], True) if "o" in times else (times.get("d", record["at"]), False)

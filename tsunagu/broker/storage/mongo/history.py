@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.query.ast import EntityQuery
 from tsunagu.broker.storage.history import SCOPE, Evolution
+from tsunagu.broker.storage.mongo.evolutions import AMENDED
 from tsunagu.broker.storage.mongo.facts import facts_of, scopes_of
 from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.filters import to_filter
 from tsunagu.broker.storage.mongo.indexes import CHANGES, ENTITIES, EVOLUTIONS
+from tsunagu.broker.storage.mongo.records import ERASED
 from tsunagu.broker.storage.mongo.selection import Selection
 from tsunagu.schemas.entity import instances
 
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     Where = dict[str, Any]
 
 BATCH = 200
-NARROW_AFTER = 500
+SMALL_BATCH = 20
 VISIBLE: dict[str, Any] = {"x": {"$exists": False}}
 HEAD = {"type": 1, "created": 1, "modified": 1, SCOPE: 1}
 
@@ -116,11 +118,26 @@ class MongoHistory:
         selection = Selection(wish, lacking)
         if wish.last is not None and wish.member in (None, "m", "c") and once_only.keys() & names:
             await self._read_once_only(database, entity_id, selection, once_only)
-        amended = bool(note.get("amended"))
+        amended = bool(note.get(AMENDED))
         where = {"e": entity_id, **_where(wish, amended=amended)}
-        if wish.last is None or selection.lacking:
+        if amended and wish.member == "m" and wish.last is not None:
+            await self._read_amended(database, where, selection)
+        elif wish.last is None or selection.lacking:
             await self._read(database, where, selection)
         return selection
+
+    async def _read_amended(self, database: Database, where: Where, selection: Selection) -> None:
+        """Take the last modified of a history with corrections, which are not in the order of the log."""
+        wish = selection.wish
+        found = [
+            fact
+            async for record in _records(database, where, "at", -1, wish.attrs)
+            for fact in facts_of(record)
+            if wish.takes(fact)
+        ]
+        for fact in sorted(found, key=lambda fact: fact.moment("m") or 0, reverse=True):
+            if not selection.add(fact):
+                return
 
     async def _read_once_only(
         self, database: Database, entity_id: str, selection: Selection, once_only: dict[str, int]
@@ -140,14 +157,15 @@ class MongoHistory:
         field = _field(wish)
         direction = 1 if wish.last is None else -1
         wanted = None if wish.attrs is None else set(wish.attrs)
+        batch = BATCH if wish.last is None else min(BATCH, max(SMALL_BATCH, 2 * wish.last))
         resume: int | None = None
         seen: set[tuple[str, int]] = set()
         while True:
-            narrowed = where if wanted is None else {**where, "t": _touching(wanted)}
+            narrowed = where if wanted is None else {**where, "t": touching(wanted)}
             if resume is not None:
                 narrowed = {"$and": [narrowed, {field: {"$gte" if direction > 0 else "$lte": resume}}]}
             count = 0
-            async with aclosing(_records(database, narrowed, field, direction, wish.attrs)) as records:
+            async with aclosing(_records(database, narrowed, field, direction, wish.attrs, batch=batch)) as records:
                 async for record in records:
                     key = (record["_id"]["w"], record["_id"]["n"])
                     if key in seen:
@@ -160,8 +178,8 @@ class MongoHistory:
                         return
                     if wish.last is not None and not selection.lacking:
                         return
-                    if count >= NARROW_AFTER and wish.last is not None and wanted != selection.lacking:
-                        wanted = set(selection.lacking)
+                    if count >= batch and wish.last is not None and wanted != selection.lacking:
+                        wanted, batch = set(selection.lacking), BATCH
                         break
                 else:
                     return
@@ -171,7 +189,7 @@ class MongoHistory:
         database = self._databases.of(tenant)
         where = {"e": entity_id, **_where(wish, amended=True)}
         if wish.attrs is not None:
-            where["t"] = _touching(wish.attrs)
+            where["t"] = touching(wish.attrs)
         with translated():
             async for record in _records(database, where, _field(wish), 1, wish.attrs):
                 for fact in facts_of(record):
@@ -243,7 +261,7 @@ def _hits(wish: Wish) -> list[dict[str, Any]]:
     """Return the stages that leave only entities with a record that tells what the wish takes."""
     where = _where(replace(wish, last=None), amended=True)
     if wish.attrs is not None:
-        where["t"] = _touching(wish.attrs)
+        where["t"] = touching(wish.attrs)
     one = [{"$match": where}, {"$limit": 1}, {"$project": {"_id": 1}}]
     lookup = {"from": CHANGES, "localField": "_id", "foreignField": "e", "pipeline": one, "as": "hits"}
     return [{"$lookup": lookup}, {"$match": {"hits": {"$ne": []}}}]
@@ -273,7 +291,7 @@ def _where(wish: Wish, *, amended: bool) -> Where:
     if wish.member == "o":
         where["o"] = True
     elif wish.member == "d":
-        where |= {"o": {"$exists": False}, "t": {"$elemMatch": {"1": "deleted"}}}
+        where["t"] = {"$elemMatch": {"1": "deleted"}}
     if wish.window is None:
         return where
     span = _span(wish.window)
@@ -281,7 +299,9 @@ def _where(wish: Wish, *, amended: bool) -> Where:
         span.pop("$lt", None)  # an instance keeps its createdAt when it changes later
     if not span:
         return where
-    if wish.member == "m" and amended:
+    if wish.member == "d":
+        where["$or"] = [{"h": span}, {"o": True}]  # what was provided with an observedAt stands at that
+    elif wish.member == "m" and amended:
         where["$or"] = [{"at": span}, {"am": span}]
     else:
         where[_field(wish)] = span
@@ -297,20 +317,20 @@ def _span(window: TemporalQuery) -> dict[str, int]:
     return span
 
 
-def _touching(names: frozenset[str] | set[str]) -> dict[str, Any]:
+def touching(names: frozenset[str] | set[str]) -> dict[str, Any]:
     """Return the condition on "t" that a record touches one of the attributes."""
-    return {"$elemMatch": {"0": {"$in": sorted(names)}}}
+    return {"$elemMatch": {"0": {"$in": sorted(names)}, "1": {"$ne": ERASED}}}
 
 
 async def _records(
-    database: Database, where: Where, field: str, direction: int, attrs: frozenset[str] | None
+    database: Database, where: Where, field: str, direction: int, attrs: frozenset[str] | None, *, batch: int = BATCH
 ) -> AsyncGenerator[Record, None]:
     """Yield records in order, without what was before; of the attributes only those named."""
     fields: dict[str, int] = {"b": 0}
     if attrs is not None:
         fields = dict.fromkeys(("e", "k", "at", "h", "o", "t"), 1)
         fields |= {f"a.{tree}.{name}": 1 for name in attrs for tree in ("attrs", "sys")}
-    cursor = database[CHANGES].find(where, fields).sort(field, direction).batch_size(BATCH).allow_disk_use(True)
+    cursor = database[CHANGES].find(where, fields).sort(field, direction).batch_size(batch).allow_disk_use(True)
     async with cursor:
         async for record in cursor:
             yield record
