@@ -64,8 +64,8 @@ def check(collection: Collection[dict[str, Any]], query: EntityQuery, expected: 
     matches = compile_matcher(query)
     assert labels(filter(matches, table.DOCUMENTS)) == wanted
     remains = residual(query)
-    for few_shapes in (False, True):
-        found = list(collection.find(to_filter(query, few_shapes=few_shapes)))
+    for nearest_first in (False, True):
+        found = list(collection.find(to_filter(query, nearest_first=nearest_first)))
         assert set(labels(found)) >= set(wanted), "the filter loses what matches"
         assert labels(found if remains is None else filter(remains, found)) == wanted
 

@@ -8,17 +8,19 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tsunagu.broker.storage.mongo.attribute_indexes import NONE
+from tsunagu.broker.storage.mongo.common import CommonTypes
 from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.filters import needs_ranking, residual, to_filter, to_sort
 from tsunagu.broker.storage.mongo.gathered import GatheredReads
+from tsunagu.broker.storage.mongo.geo_filters import nearest
 from tsunagu.broker.storage.mongo.indexes import ENTITIES
 from tsunagu.broker.storage.mongo.ordering import ranked_ids
 from tsunagu.broker.storage.mongo.pages import BY_ID, WITHOUT_TIMES, Pages, count_of, in_order, rows_of
-from tsunagu.broker.storage.mongo.shapes import Shapes
 from tsunagu.broker.storage.reads import Page, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 
     from tsunagu.broker.changes import Document
     from tsunagu.broker.query.ast import EntityQuery
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 SPARE_PART = 8  # of a page: so many more candidates are read with the first page
 STREAM_PAGE = 500
+NEAREST: dict[str, Any] = {}  # a find sorts by nothing else then
 
 
 class MongoReader:
@@ -38,7 +41,7 @@ class MongoReader:
         self._indexes = indexes
         self._timeout = settings.store_timeout
         self._gets = GatheredReads(self._find)
-        self._shapes = Shapes(databases)
+        self._common = CommonTypes(databases)
         self.pages = Pages(databases, shared=settings.multi_process)
 
     async def get(self, tenant: str, entity_id: str, *, times: bool = True) -> Document | None:
@@ -121,18 +124,17 @@ class MongoReader:
     ) -> Page:
         """Answer a query whose filter lets too much through: what it finds is matched once more in memory.
 
-        The first page is tried with the first candidates. If it takes more of them, or all: of the candidates only what
+        Where nearly all candidates match, the page is tried with the first of them. Else of the candidates only what
         the test looks at is read, and the documents of the page follow.
         """
         geo_only = query.geo is not None and residual(replace(query, geo=None)) is None
-        where = to_filter(query, few_shapes=await self._shapes.few(tenant, query))
-        order = to_sort(query.order) or BY_ID
-        if limit and not offset and not count:
+        where, order = await self._geo_first(tenant, query)
+        if order == NEAREST and limit and not offset and not count:
             documents = await self._first(tenant, where, order, matches, limit, times=times or not geo_only)
             if documents is not None:
                 return Page(documents)
         fields = {f"attrs.{query.geo.attribute}": 1} if query.geo is not None and geo_only else {"attrs": 1, "sys": 1}
-        find = {"filter": where, "sort": order, "projection": fields}
+        find = {"filter": where, **order, "projection": fields}
         ids: list[str] = []
         total = 0
         async with aclosing(self._rows(tenant, find)) as rows:
@@ -147,11 +149,26 @@ class MongoReader:
         documents = await in_order(self._databases.of(tenant), ids, times=times)
         return Page(documents, total if count else None)
 
+    async def _geo_first(
+        self, tenant: str, query: EntityQuery, *, members: Mapping[str, Collection[str]] = NONE
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return filter and sort of a query, as members of a find command.
+
+        Where only a place and a common type are asked for, and no order, the nearest come first: MongoDB then looks at
+        few more than are wanted. A rare type, or any other condition, may be the better way to begin.
+        """
+        order = to_sort(query.order)
+        others = (query.ids, query.id_pattern, query.selectors, query.attrs, query.q, query.scope, query.order)
+        only_near = nearest(query.geo) is not None and not any(others)
+        nearest_first = only_near and await self._common.many(tenant, query.types)
+        where = to_filter(query, members=members, nearest_first=nearest_first)
+        return where, NEAREST if nearest_first else {"sort": order or BY_ID}
+
     async def _first(
         self,
         tenant: str,
         where: dict[str, Any],
-        order: dict[str, int],
+        order: dict[str, Any],
         matches: Callable[[Document], bool],
         limit: int,
         *,
@@ -159,7 +176,7 @@ class MongoReader:
     ) -> list[Document] | None:
         """Return the first documents that match, if they are among the first candidates, else None."""
         tried = limit + limit // SPARE_PART + 1
-        command: dict[str, Any] = {"filter": where, "sort": order, "limit": tried}
+        command: dict[str, Any] = {"filter": where, **order, "limit": tried}
         if not times:
             command["projection"] = WITHOUT_TIMES
         rows = await rows_of(self._databases.of(tenant), command, tried)
@@ -200,11 +217,9 @@ class MongoReader:
         Also the filter itself, and whether what it finds is tested once more or ranked in memory.
         """
         members = await self._indexes.members(tenant) if self._indexes is not None else {}
-        few_shapes = await self._shapes.few(tenant, query)
-        where = to_filter(replace(query, now=None), members=members, few_shapes=few_shapes)
-        order = to_sort(query.order) or BY_ID
-        find = {"find": ENTITIES, "filter": where, "sort": order, "limit": limit}
         with translated():
+            where, order = await self._geo_first(tenant, replace(query, now=None), members=members)
+            find = {"find": ENTITIES, "filter": where, **order, "limit": limit}
             reply = await self._databases.of(tenant).command({"explain": find, "verbosity": "executionStats"})
         statistics = reply["executionStats"]
         return {

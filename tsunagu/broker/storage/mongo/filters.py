@@ -16,13 +16,13 @@ from bson.regex import Regex
 from tsunagu.broker.query.ast import EntityQuery
 from tsunagu.broker.query.match import compile_matcher
 from tsunagu.broker.storage.mongo.conditions import all_of, any_of
-from tsunagu.broker.storage.mongo.geo_filters import geo_condition
+from tsunagu.broker.storage.mongo.geo_filters import geo_condition, nearest
 from tsunagu.broker.storage.mongo.q_filters import is_exact, q_condition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from tsunagu.broker.query.ast import EntitySelector, OrderKey, ScopePattern, ScopeSelection, TypeSelection
+    from tsunagu.broker.query.ast import EntitySelector, GeoQuery, OrderKey, ScopePattern, ScopeSelection, TypeSelection
     from tsunagu.broker.query.pattern import Pattern
     from tsunagu.broker.storage.mongo.conditions import Condition
     from tsunagu.schemas.entity import Document
@@ -32,13 +32,13 @@ _ORDER_MEMBERS = {"id": "_id", "created": "created", "modified": "modified"}
 
 
 def to_filter(
-    query: EntityQuery, *, members: Mapping[str, Collection[str]] = _NONE_KNOWN, few_shapes: bool = False
+    query: EntityQuery, *, members: Mapping[str, Collection[str]] = _NONE_KNOWN, nearest_first: bool = False
 ) -> Condition:
     """Return the MongoDB filter of a query without linked terms.
 
     `members`: for attributes (stored names) that are known to be stored with certain value members only, those, e.g.
     {"…waterLevel": {"value"}}: the filter then asks for no others, so that an index on one path serves the query.
-    `few_shapes`: see `geo_filters.geo_condition`.
+    `nearest_first`: a find without a sort may give the nearest first, where that is cheaper (`geo_filters.nearest`).
     """
     parts = [
         _ids(query.ids),
@@ -48,7 +48,7 @@ def to_filter(
         {} if query.attrs is None else any_of({f"attrs.{name}": {"$exists": True}} for name in query.attrs),
         {} if query.scope is None else _scopes(query.scope),
         {} if query.q is None else q_condition(query.q, members),
-        {} if query.geo is None else geo_condition(query.geo, few_shapes=few_shapes),
+        _geo(query.geo, nearest_first=nearest_first),
         {} if query.now is None else {"expires": {"$not": {"$lte": query.now}}},
     ]
     return all_of(part for part in parts if part)
@@ -91,6 +91,12 @@ def order_fields(order: Sequence[OrderKey]) -> dict[str, int]:
         else:
             fields[f"attrs.{key.path.names[0]}"] = 1
     return fields
+
+
+def _geo(geo: GeoQuery | None, *, nearest_first: bool) -> Condition:
+    if geo is None:
+        return {}
+    return (nearest(geo) if nearest_first else None) or geo_condition(geo)
 
 
 def _ids(ids: Sequence[str] | None) -> Condition:

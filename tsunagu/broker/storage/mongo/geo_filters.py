@@ -6,8 +6,8 @@ geometry, wider by the distance if there is one, and that of the stored geometry
 member `geo` of the document, which has an index (`tsunagu.schemas.geo_cover`); of other GeoProperties, points are
 compared by their coordinates, and all other geometries are candidates.
 
-Points near a point are the most frequent case, and one that MongoDB can measure: a circle costs it half of what a box
-does. Where few locations are anything but points, the condition is the circle or, for those few, the box.
+Near a point is the most frequent case, and one in which MongoDB finds the nearest first, looking at few more than are
+wanted however many there are: `nearest`, for whom that order will do.
 """
 
 from __future__ import annotations
@@ -27,23 +27,34 @@ if TYPE_CHECKING:
 
 MAX_LATITUDE = 89.0
 MAX_WIDTH = 180.0
-MAX_RADIUS = 1.0  # radians
-_LEAST_RADIUS = 1e-8  # radians: 6 cm, more than MongoDB rounds
+FARTHEST = 100_000.0  # metres: beyond, most of what there is lies within, and any order finds it soon
+_ROUNDING = 0.1  # metres
 _EXTENDED = sorted(GEOMETRY_TYPES - {"Point"})
-SHAPES = {"geo.type": {"$in": ["GeometryCollection", "Polygon"]}}
-"""Holds of the documents whose location is anything but one point."""
 
 
-def geo_condition(geo: GeoQuery, *, few_shapes: bool = False) -> dict[str, Any]:
+def nearest(geo: GeoQuery | None) -> dict[str, Any] | None:
+    """Return a condition like `geo_condition`, by which a find gives the nearest first; None where there is none such.
+
+    It needs the index on `geo`, and cannot be a part of a count or of an alternative.
+    """
+    if geo is None or geo.attribute != LOCATION or geo.geometry["type"] != "Point":
+        return None
+    if geo.max_distance is None or geo.max_distance > FARTHEST:
+        return None
+    point = {"type": "Point", "coordinates": geo.geometry["coordinates"][:2]}
+    reach = geo.max_distance * (1 + MARGIN) + _ROUNDING
+    return {"geo": {"$nearSphere": {"$geometry": point, "$maxDistance": reach}}}
+
+
+def geo_condition(geo: GeoQuery) -> dict[str, Any]:
     """Return a condition that holds of every document that meets the geoquery, and of others.
 
     Near a pole, around half of the world, and for what is not near or disjoint, every geometry is a candidate.
-    `few_shapes`: there are few documents of which SHAPES holds; the condition is the cheaper one for that case.
     """
     unbounded = geo.relation == "disjoint" or geo.min_distance is not None
     boxes = [] if unbounded else list(_boxes(geo))
     if geo.attribute == LOCATION:
-        return _on_location(geo, boxes, few_shapes=few_shapes) if boxes else {"geo": {"$exists": True}}
+        return {"geo": {"$geoIntersects": {"$geometry": _area(boxes)}}} if boxes else {"geo": {"$exists": True}}
     path = f"attrs.{geo.attribute}.value"
     if not boxes:
         return {f"{path}.coordinates": {"$exists": True}}
@@ -52,16 +63,6 @@ def geo_condition(geo: GeoQuery, *, few_shapes: bool = False) -> dict[str, Any]:
         for west, south, east, north in boxes
     ]
     return {"$or": [*points, {f"{path}.type": {"$in": _EXTENDED}}]}
-
-
-def _on_location(geo: GeoQuery, boxes: list[Box], *, few_shapes: bool) -> dict[str, Any]:
-    """Return the condition that a location meets the boxes, or is a point in the circle."""
-    box = {"geo": {"$geoIntersects": {"$geometry": _area(boxes)}}}
-    radius = (geo.max_distance or math.inf) / EARTH_RADIUS
-    if not few_shapes or geo.geometry["type"] != "Point" or radius > MAX_RADIUS:
-        return box
-    circle = [geo.geometry["coordinates"][:2], radius * (1 + MARGIN) + _LEAST_RADIUS]
-    return {"$or": [{"geo": {"$geoWithin": {"$centerSphere": circle}}}, {**SHAPES, **box}]}
 
 
 def _boxes(geo: GeoQuery) -> Iterator[Box]:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from pymongo import ASCENDING, GEOSPHERE, IndexModel
 
-from tsunagu.broker.storage.mongo.geo_filters import SHAPES
 from tsunagu.broker.storage.mongo.spans import SPAN, SPAN_MS
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ INDEXES: dict[str, tuple[IndexModel, ...]] = {
         IndexModel([(SPAN, ASCENDING)], name=MODIFIED),
         IndexModel([("due", ASCENDING)], name="due", sparse=True),
         IndexModel([("geo", GEOSPHERE)], name="geo"),
-        IndexModel([("geo.type", ASCENDING)], name="shapes", partialFilterExpression=SHAPES),
     ),
     CHANGES: (
         IndexModel([("e", ASCENDING), ("h", ASCENDING), ("at", ASCENDING), ("v", ASCENDING)], name="history"),

@@ -14,6 +14,7 @@ from tsunagu.broker.jsonld.context import CORE
 from tsunagu.broker.operations.batch import Batch
 from tsunagu.broker.query.ast import EntityQuery, TypeSelection
 from tsunagu.broker.query.geo import parse_geo
+from tsunagu.broker.query.order import parse_order
 from tsunagu.broker.query.types import parse_types
 from tsunagu.broker.settings import Settings
 from tsunagu.broker.storage.mongo.client import Databases
@@ -142,11 +143,11 @@ async def test_a_geoquery_pages_and_counts_what_is_really_near(store: Store, rea
     assert all("sys" not in document for document in page.documents)
 
 
-@pytest.mark.parametrize("shapes", [3, 150])
-async def test_shapes_and_points_are_found_however_many_shapes_there_are(
-    store: Store, reader: MongoReader, shapes: int
+@pytest.mark.parametrize("others", [0, 1000])
+async def test_points_and_shapes_near_a_place_are_found_and_paged(
+    store: Store, reader: MongoReader, others: int
 ) -> None:
-    """Near a point stand points and polygons alike, those that reach into the distance and no others."""
+    """Near a point stand points and polygons alike, whether the type is rare or common, in whichever pages."""
     place = CORE.attribute("location")
 
     def at(number: int, geometry: dict[str, Any]) -> dict[str, Any]:
@@ -158,12 +159,21 @@ async def test_shapes_and_points_are_found_however_many_shapes_there_are(
         return {"type": "Polygon", "coordinates": [[[west, 33], [east, 33], [east, 35], [west, 35], [west, 33]]]}
 
     points = [at(number, {"type": "Point", "coordinates": [134 + number / 1000, 34]}) for number in range(40)]
-    large = [at(100 + number, square(133.8 if number % 2 else 138)) for number in range(shapes)]
-    await Batch(store.committer).create("", [*points, *large])
+    large = [at(100 + number, square(133.8 if number % 2 else 138)) for number in range(40)]
+    far = [at(1000 + number, {"type": "Point", "coordinates": [10, 10]}) for number in range(others)]
+    await Batch(store.committer).create("", [*points, *large, *far])
     near = gauges(geo=parse_geo("near;maxDistance==930", "Point", "[134.0,34.0]", None, CORE))
-    wanted = [*range(11), *(100 + number for number in range(shapes) if number % 2)]
-    assert await numbers(reader, near, limit=200) == wanted
-    assert await numbers(reader, near, limit=5) == wanted[:5]
+    wanted = [*range(11), *(100 + number for number in range(40) if number % 2)]
+    assert sorted(await numbers(reader, near, limit=200)) == wanted
+    first = await numbers(reader, near, limit=31)
+    assert (sorted(first) == first) != bool(others)  # the nearest first among many, else by id
+    pages = [await numbers(reader, near, limit=4, offset=offset, times=False) for offset in range(0, 36, 4)]
+    assert sorted(number for page in pages for number in page) == wanted
+    counted = await reader.query("", near, limit=3, count=True)
+    assert counted.count == len(wanted)
+    assert len(counted.documents) == 3
+    newest = gauges(geo=near.geo, order=parse_order("id", CORE))
+    assert await numbers(reader, newest, limit=5) == wanted[:5]
 
 
 async def test_a_page_is_full_where_most_candidates_do_not_match(store: Store, reader: MongoReader) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.contract.query_documents import CONTEXT, name
 from tsunagu.broker.query.geo import parse_geo
-from tsunagu.broker.storage.mongo.geo_filters import SHAPES, geo_condition
+from tsunagu.broker.storage.mongo.geo_filters import geo_condition, nearest
 
 
 def condition(georel: str, geometry: str, coordinates: Any) -> dict[str, Any]:
@@ -79,26 +79,25 @@ def test_other_properties() -> None:
     }
 
 
-def test_near_a_point_among_points_is_a_circle() -> None:
-    """Where few locations are shapes, points near a point are asked for by a circle, and shapes by the box."""
-    geo = parse_geo("near;maxDistance==1000", "Point", [139.7, 35.6, 12], None, CONTEXT)
-    circle, shapes = geo_condition(geo, few_shapes=True)["$or"]
-    (center, radius) = circle["geo"]["$geoWithin"]["$centerSphere"]
-    assert center == [139.7, 35.6]
-    assert 1000 < radius * 6_371_008.8 < 1010
-    assert shapes == {**SHAPES, **geo_condition(geo)}
+def test_near_a_point_is_asked_for_by_distance() -> None:
+    """MongoDB is asked for the nearest, a little farther than wanted, without altitude."""
+    found = nearest(parse_geo("near;maxDistance==1000", "Point", [139.7, 35.6, 12], None, CONTEXT))
+    assert found is not None
+    near = found["geo"]["$nearSphere"]
+    assert near["$geometry"] == {"type": "Point", "coordinates": [139.7, 35.6]}
+    assert 1000 < near["$maxDistance"] < 1010
 
 
 @pytest.mark.parametrize(
-    ("georel", "geometry", "coordinates"),
+    ("georel", "geometry", "coordinates", "geoproperty"),
     [
-        ("near;maxDistance==1000", "LineString", [[139, 35], [139, 36]]),
-        ("near;maxDistance==7000000", "Point", [139, 35]),
-        ("within", "Polygon", [[[0, 0], [1, 0], [1, 1], [0, 0]]]),
-        ("near;minDistance==5", "Point", [0, 0]),
+        ("near;maxDistance==1000", "LineString", [[139, 35], [139, 36]], None),
+        ("near;maxDistance==7000000", "Point", [139, 35], None),
+        ("near;maxDistance==1000", "Point", [139, 35], "observationSpace"),
+        ("within", "Polygon", [[[0, 0], [1, 0], [1, 1], [0, 0]]], None),
+        ("near;minDistance==5", "Point", [0, 0], None),
     ],
 )
-def test_what_is_no_circle_stays_a_box(georel: str, geometry: str, coordinates: Any) -> None:
-    """Other relations, other references and distances of a sixth of the Earth take the same condition either way."""
-    geo = parse_geo(georel, geometry, coordinates, None, CONTEXT)
-    assert geo_condition(geo, few_shapes=True) == geo_condition(geo)
+def test_what_mongodb_does_not_measure(georel: str, geometry: str, coordinates: Any, geoproperty: str | None) -> None:
+    """Other relations, references that are no points, far distances and other GeoProperties have no such condition."""
+    assert nearest(parse_geo(georel, geometry, coordinates, geoproperty, CONTEXT)) is None
