@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.storage.mongo.attribute_indexes import NONE
-from tsunagu.broker.storage.mongo.common import CommonTypes
 from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.filters import needs_ranking, residual, to_filter, to_sort
+from tsunagu.broker.storage.mongo.frequent import FrequentTypes
 from tsunagu.broker.storage.mongo.gathered import GatheredReads
 from tsunagu.broker.storage.mongo.geo_filters import nearest
 from tsunagu.broker.storage.mongo.indexes import ENTITIES
@@ -41,7 +41,7 @@ class MongoReader:
         self._indexes = indexes
         self._timeout = settings.store_timeout
         self._gets = GatheredReads(self._find)
-        self._common = CommonTypes(databases)
+        self._frequent = FrequentTypes(databases)
         self.pages = Pages(databases, shared=settings.multi_process)
 
     async def get(self, tenant: str, entity_id: str, *, times: bool = True) -> Document | None:
@@ -160,7 +160,7 @@ class MongoReader:
         order = to_sort(query.order)
         others = (query.ids, query.id_pattern, query.selectors, query.attrs, query.q, query.scope, query.order)
         only_near = nearest(query.geo) is not None and not any(others)
-        nearest_first = only_near and await self._common.many(tenant, query.types)
+        nearest_first = only_near and await self._frequent.many(tenant, query.types)
         where = to_filter(query, members=members, nearest_first=nearest_first)
         return where, NEAREST if nearest_first else {"sort": order or BY_ID}
 

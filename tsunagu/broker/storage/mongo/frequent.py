@@ -1,4 +1,4 @@
-"""Which entity types are common: for those, looking around a place beats looking through the type.
+"""Which entity types are frequent: for those, looking around a place beats looking through the type.
 
 What is known may be old by KEPT_SECONDS. It decides how a query is answered, not what is found.
 """
@@ -21,7 +21,7 @@ KEPT_SECONDS = 60.0
 MOST_KEPT = 1000
 
 
-class CommonTypes:
+class FrequentTypes:
     """Counts the entities of a type up to MANY, at most once a while."""
 
     def __init__(self, databases: Databases) -> None:
