@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from starlette.middleware.cors import CORSMiddleware
 
+from tsunagu.asgi import WHOLE_ANSWER
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 READABLE = (
@@ -23,8 +25,16 @@ def with_cors(application: ASGIApp, origins: Sequence[str]) -> ASGIApp:
     """Return an application that pages of these origins ("*": all) may call; without any, the application itself."""
     if not origins:
         return application
+
+    async def in_messages(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and any(name == b"origin" for name, _ in scope["headers"]):
+            # The answer has to come as messages, to which the permission is added (tsunagu.asgi).
+            extensions = {name: value for name, value in scope.get("extensions", {}).items() if name != WHOLE_ANSWER}
+            scope = {**scope, "extensions": extensions}
+        await application(scope, receive, send)
+
     return CORSMiddleware(
-        application,
+        in_messages,
         allow_origins=origins,
         allow_methods=METHODS,
         allow_headers=("*",),

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tsunagu.app.cors import with_cors
+from tsunagu.asgi import WHOLE_ANSWER
 from tsunagu.broker.api.call import Answer
 from tsunagu.broker.api.dispatch import respond
 
@@ -43,6 +44,26 @@ async def test_a_listed_origin_may_call_and_read_the_headers(origins: tuple[str,
         answer = await client.get("/ngsi-ld/v1/entities", headers={"Origin": APP})
         assert answer.headers["access-control-allow-origin"] in {APP, "*"}
         assert "NGSILD-Results-Count" in answer.headers["access-control-expose-headers"]
+
+
+async def test_the_permission_is_there_though_the_server_takes_whole_answers() -> None:
+    """A request with an origin is answered in messages, one without it in one piece."""
+    whole: list[int] = []
+
+    def take(status: int, _: Any, body: bytes) -> bool:
+        whole.append(status)
+        return True
+
+    async def server(scope: Any, receive: Any, send: Any) -> None:
+        await with_cors(echo, (APP,))({**scope, "extensions": {WHOLE_ANSWER: take}}, receive, send)
+        if whole:
+            await respond(scope, send, Answer(204))
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(server), base_url="http://broker") as client:
+        assert (await client.get("/x", headers={"Origin": APP})).headers["access-control-allow-origin"] == APP
+        assert whole == []
+        await client.get("/x")
+        assert whole == [200]
 
 
 async def test_another_origin_is_not_let_in() -> None:
