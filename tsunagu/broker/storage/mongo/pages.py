@@ -81,7 +81,6 @@ class Pages:
         self._bookmarks = Bookmarks()
         self._surveys: dict[tuple[str, str | None], Survey] = {}
         self._being_made: dict[tuple[str, str | None], Survey] = {}
-        self._bases: dict[tuple[str, str | None], int] = {}
         self._balance: Counter[str] = Counter()
         self._created: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -177,8 +176,8 @@ class Pages:
         survey = self._surveys.get((tenant, type_iri))
         if survey is None:
             return None
-        if self._shared and await self._base(tenant) != self._bases[tenant, type_iri]:
-            del self._surveys[tenant, type_iri]  # others have written
+        if self._shared and await self._base(tenant) != survey.base:
+            self._surveys.pop((tenant, type_iri), None)  # others have written
             return None
         return await survey.nearest(offset)
 
@@ -212,7 +211,7 @@ class Pages:
         try:
             with translated():
                 if self._shared:
-                    self._bases[key] = await self._base(key[0])
+                    survey.base = await self._base(key[0])
                 await survey.make()
         except NgsiError as error:
             log.info("survey_failed", tenant=key[0], detail=error.detail)
@@ -243,7 +242,7 @@ class Pages:
                 for type_iri in (None, *types[: SURVEYS // 2]):
                     if await count_of(database, condition(type_iri), limit=2 * STRIDE) == 2 * STRIDE:
                         self._survey(tenant, type_iri)
-                        await asyncio.gather(*self._tasks)
+                        await asyncio.gather(*self._tasks, return_exceptions=True)
         except NgsiError as error:
             log.info("survey_failed", tenant=tenant, detail=error.detail)
 

@@ -40,10 +40,12 @@ def condition(type_iri: str | None, *, after: str | None = None, last: str | Non
 class Survey:
     """Positions in the order of ids, of the entities of one type or (None) of all of a tenant.
 
-    `find` runs a find command on the entities, `count` counts those that meet a filter by the same index.
+    `find` runs a find command on the entities, `count` counts those that meet a filter by the same index. `base` is for
+    whoever has the survey made, to tell by whether it still holds.
     """
 
     def __init__(self, type_iri: str | None, *, find: Find, count: Count) -> None:
+        self.base = 0
         self._type = type_iri
         self._find = find
         self._count = count
