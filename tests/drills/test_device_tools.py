@@ -82,6 +82,12 @@ def test_an_integrators_day(tool: Callable[..., str], url: str, tmp_path: Path) 
     assert "tsd_" in tool("rotate", "--weak", "--format", "csv")
     assert "sharedApikey" not in tool("credentials")
     assert "<svg" in tool("labels")
+    assert "milesight-em500-swl" in tool("models")
+    assert tool("check-model", "dragino-ldds75").count("ok ") == 2
+    model = json.loads(tool("export-model", "dragino-ldds75"))
+    own = tmp_path / "model.json"
+    own.write_text(json.dumps({**model, "id": "kawakami-ldds75", "version": "1.0.1"}))
+    assert "kawakami-ldds75@1.0.1 is there; 0 groups and devices follow it" in tool("import-model", str(own))
     assert "no connections" in tool("connections")
     assert "no routes" in tool("routes")
     assert "1 removed, 0 as before" in tool("undo", undo)

@@ -408,7 +408,8 @@ class Pipeline:
         if one.error is None or one.set_aside:
             return
         if not one.discard:
-            await self.quarantine.put(one.tenant, one.message, one.error)
+            model = next((item.plan.model for item in one.items if item.plan is not None), "")
+            await self.quarantine.put(one.tenant, one.message, one.error, model=model)
         log.warning(
             "message refused" if one.discard else "message set aside",
             format=one.message.format,

@@ -32,8 +32,8 @@ log = structlog.get_logger(__name__)
 class Quarantine(Protocol):
     """Where messages go that could not be taken."""
 
-    async def put(self, tenant: str, message: Message, error: DeviceError) -> None:
-        """Keep the message durably. Raises SinkUnavailable."""
+    async def put(self, tenant: str, message: Message, error: DeviceError, *, model: str = "") -> None:
+        """Keep the message durably, with the model and version that it was read by. Raises SinkUnavailable."""
 
 
 def entry_of(tenant: str, message: Message, error: DeviceError) -> Entry:
@@ -69,14 +69,19 @@ class CatalogueQuarantine:
         self.limit = limit
         self._room: dict[tuple[str, str], int] = {}
 
-    async def put(self, tenant: str, message: Message, error: DeviceError) -> None:
+    async def put(self, tenant: str, message: Message, error: DeviceError, *, model: str = "") -> None:
         """Keep the message, or, when the quarantine is full, log its reason. Raises SinkUnavailable."""
         try:
             if not await self._has_room(tenant, error.name):
                 log.warning("quarantine full, message dropped", tenant=tenant, format=message.format, reason=error.name)
                 return
             key = new_id(message.received)
-            await self.catalogue.insert(tenant, QUARANTINE, key, {"id": key, **entry_of(tenant, message, error)})
+            await self.catalogue.insert(
+                tenant,
+                QUARANTINE,
+                key,
+                {"id": key, **entry_of(tenant, message, error), **({"model": model} if model else {})},
+            )
         except self.faults.unavailable as fault:
             raise SinkUnavailable(str(fault)) from None
         self._room[tenant, error.name] -= 1

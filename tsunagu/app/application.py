@@ -100,7 +100,7 @@ class Application:
         """Make the parts and start them. Raises Unavailable when MongoDB does not answer."""
         parts = self.parts = Parts(self.settings)
         self._api = Api(parts.services, ROUTES)
-        store = ProvisioningStore(parts.devices)
+        store = ProvisioningStore(parts.devices, parts.sink)
         self._rest = rest_of(parts, store)
         self._doors = doors_of(parts, store, SharedLogLevel(self._level, parts.catalogue))
         await parts.start()

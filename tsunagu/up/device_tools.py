@@ -327,6 +327,41 @@ def _routes(remote: Remote, options: argparse.Namespace) -> Lines:
     return _shown(found, options, lambda: _rows(("ROUTE", "PATTERN", "CONNECTION", "FORMAT"), rows, "no routes"))
 
 
+# Device models.
+
+
+def _models(remote: Remote, options: argparse.Namespace) -> Lines:
+    found = remote.get(f"{BASE}/models")["models"]
+    rows = [
+        (one["id"], one["version"], one["entityType"], "ships" if one["shipped"] else "own", ", ".join(one["requires"]))
+        for one in found
+    ]
+    return _shown(found, options, lambda: table(("MODEL", "VERSION", "TYPE", "FROM", "A DEVICE MUST GIVE"), rows))
+
+
+def _export_model(remote: Remote, options: argparse.Namespace) -> Lines:
+    return [json.dumps(remote.get(f"{BASE}/models/{quote(options.model, safe='@')}"), ensure_ascii=False, indent=1)]
+
+
+def _import_model(remote: Remote, options: argparse.Namespace) -> Lines:
+    content, headers = _content(options.file), {"Content-Type": "application/json"}
+    found = remote.send("POST", f"{BASE}/models", content=content, headers=headers)
+    told = f"{found['id']}@{found['version']} is there; {found['following']} groups and devices follow it"
+    return _shown(found, options, lambda: [told])
+
+
+def _check_model(remote: Remote, options: argparse.Namespace) -> Lines:
+    found = remote.post(f"{BASE}/models/{quote(options.model, safe='@')}/check")
+
+    def lines() -> Iterator[str]:
+        for one in found["results"]:
+            yield f"{'ok    ' if one['ok'] else 'differs'} {one['title']}"
+            yield from (f"    {difference}" for difference in one["differences"])
+
+    return _shown(found, options, lines)
+
+
+MODEL = {"model": {"help": "a model, or one version of it: ID@VERSION"}}
 DEVICE = {"device": {"help": "the device's id"}}
 APIKEY = {"--apikey": {"help": "its apikey, where two devices have one id"}}
 FORM = {"--format": {"choices": ("html", "csv"), "default": "html", "help": "page to print, or CSV (html)"}}
@@ -418,6 +453,14 @@ ACTIONS: dict[str, Action] = {
     "labels": Action(
         _labels, "labels to print, without secrets", {**FORM, "--apikey": {"help": "only devices with this apikey"}}
     ),
+    "models": Action(_models, "list the device models that groups and devices may name"),
+    "export-model": Action(_export_model, "print a device model: a file that can be shared", MODEL),
+    "import-model": Action(
+        _import_model,
+        "add a device model, or a new version of one",
+        {"file": {"help": "JSON; - reads the standard input"}},
+    ),
+    "check-model": Action(_check_model, "run the golden messages of a device model", MODEL),
     "connections": Action(_connections, "list the MQTT brokers that the tenant connects to, with their states"),
     "routes": Action(_routes, "list the topics and webhooks that are read"),
 }

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from tsunagu.adapters import clock
 from tsunagu.adapters.credentials import Credential, credential_of
 from tsunagu.adapters.decoders import unpacker
+from tsunagu.adapters.device_models.merge import name_of, with_template
 from tsunagu.adapters.devices.explicit import Explicit, Listed, compile_explicit
 from tsunagu.adapters.devices.links import Link, compile_links
 from tsunagu.adapters.errors import BadMeasure, DeviceError
@@ -93,6 +94,7 @@ class Plan:
     keeps_last: bool = False
     credential: Credential | None = None
     judgement: Judgement | None = None
+    model: str = ""
     names: dict[str, str] = field(default_factory=dict)
     validation: str = "warn"
     time_policy: TimePolicy | None = None
@@ -160,6 +162,8 @@ def merge_attributes(device: list[dict[str, Any]] | None, group: list[dict[str, 
 
 def compile_plan(device: Mapping[str, Any], group: Mapping[str, Any]) -> Plan:
     """Compile a device and its group (both as the provisioning API has them). Raises DeviceError naming the member."""
+    model = name_of(device, group)
+    device, group = with_template(device), with_template(group)
     entity_type = device.get("entity_type") or group.get("entity_type") or "Thing"
     static_list = merge_attributes(device.get("static_attributes"), group.get("static_attributes"))
     attributes = merge_attributes(device.get("attributes"), group.get("attributes"))
@@ -208,6 +212,7 @@ def compile_plan(device: Mapping[str, Any], group: Mapping[str, Any]) -> Plan:
         keeps_last=_either(device, group, "storeLastMeasure", default=False) is True,
         credential=credential_of(device, settings),
         judgement=judgement_of(settings, static),
+        model=model,
     )
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tsunagu.adapters import clock
 from tsunagu.adapters.catalogue import DEVICES, GROUPS, Catalogue, Entry, Faults
+from tsunagu.adapters.device_models.merge import with_template
 from tsunagu.adapters.devices.plan import Plan, compile_plan, settings_of
 from tsunagu.adapters.errors import DeviceNotFound, GroupNotFound
 from tsunagu.adapters.sink import SinkUnavailable
@@ -286,7 +287,7 @@ class CatalogueRegistry:
             "apikey": apikey,
             "service": tenant,
             "service_path": path,
-            "entity_type": group["entity_type"],
+            "entity_type": with_template(group)["entity_type"],
             "autoprovisioned": True,
         }
         device["entity"] = compile_plan(device, group).entity_id

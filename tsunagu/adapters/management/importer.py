@@ -31,11 +31,12 @@ MAX_ROWS = 20_000
 MEMBERS = {
     **{
         name: name
-        for name in ("device_id", "apikey", "entity_name", "entity_type", "timezone", "protocol", "transport")
+        for name in ("device_id", "model", "apikey", "entity_name", "entity_type", "timezone", "protocol", "transport")
     },
     **dict.fromkeys(("機器ID", "デバイスID", "デバイス番号", "カメラ番号"), "device_id"),
     "APIキー": "apikey",
     "エンティティID": "entity_name",
+    "機種": "model",
     "種別": "entity_type",
     "タイムゾーン": "timezone",
 }

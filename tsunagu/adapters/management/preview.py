@@ -81,6 +81,7 @@ def shown(work: Work) -> dict[str, Any]:
     return {
         "format": work.message.format,
         "tenant": work.tenant,
+        "models": sorted({item.plan.model for item in work.items if item.plan is not None and item.plan.model}),
         "readings": [_reading(item.reading) for item in work.items],
         "entities": [
             {"id": update.id, "type": update.type, **update.static, **update.attrs, "history": update.history}

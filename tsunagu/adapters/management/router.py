@@ -18,6 +18,7 @@ from tsunagu.adapters.catalogue import QUARANTINE
 from tsunagu.adapters.commands import DAY, command_of, shown
 from tsunagu.adapters.connections.book import RouteBook
 from tsunagu.adapters.connections.router import add_connections, add_routes
+from tsunagu.adapters.device_models.routes import add_models
 from tsunagu.adapters.inbound.http import HOOKS
 from tsunagu.adapters.management import candidates, importer, overview, quarantined
 from tsunagu.adapters.management.credentials_routes import add_credentials
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from tsunagu.adapters.catalogue import Entry
+    from tsunagu.adapters.device_models.store import ModelStore
     from tsunagu.adapters.devices.plan import Plan
     from tsunagu.adapters.inbound.http import DeviceDoor
     from tsunagu.adapters.message import Message
@@ -61,7 +63,16 @@ def management_router(
     """Return the router. `refusal` says why the broker may not connect to an MQTT broker, `book` has the routes."""
     route = route_class(store.registry.faults.unavailable)
     router = APIRouter(prefix=BASE, route_class=route, tags=["Devices"])
-    _add_preview(router, door, book or RouteBook())
+    routes = book or RouteBook()
+
+    async def look(tenant: str, body: dict[str, Any]) -> dict[str, Any]:
+        group = {**body["group"], "service": tenant, "subservice": "/"}
+        return await preview(
+            door.pipeline, _message(door, routes, tenant, body), group=group, device=body.get("device")
+        )
+
+    _add_preview(router, door, routes, store.models)
+    add_models(router, store.models, look)
     _add_quarantine(router, store, door)
     _add_candidates(router, store, door)
     _add_import(router, store)
@@ -136,7 +147,7 @@ def _add_commands(router: APIRouter, store: ProvisioningStore, door: DeviceDoor)
         return json_answer({"count": len(found), "commands": found})
 
 
-def _add_preview(router: APIRouter, door: DeviceDoor, book: RouteBook) -> None:
+def _add_preview(router: APIRouter, door: DeviceDoor, book: RouteBook, models: ModelStore) -> None:
     @router.post("/preview", summary="What a message would become; nothing is stored")
     async def preview_message(request: Request) -> Response:
         body = await json_object(request)
@@ -144,7 +155,10 @@ def _add_preview(router: APIRouter, door: DeviceDoor, book: RouteBook) -> None:
         group = bodies.check(bodies.Group, body["group"]) if "group" in body else None
         device = bodies.check(bodies.Device, body["device"]) if "device" in body else None
         if group is not None:
-            group = {**group, "service": tenant, "subservice": path_of(request)}
+            placed = {**group, "service": tenant, "subservice": path_of(request)}
+            group = await models.with_model(tenant, placed, publish=False)
+        if device is not None:
+            device = await models.with_model(tenant, device, publish=False)
         found = await preview(door.pipeline, _message(door, book, tenant, body), group=group, device=device)
         return json_answer(found)
 

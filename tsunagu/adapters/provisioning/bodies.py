@@ -88,6 +88,7 @@ class Shared(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True)
 
+    model: str | None = None
     entity_type: str | None = None
     apikey: str | None = None
     endpoint: str | None = None

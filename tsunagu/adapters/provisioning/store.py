@@ -12,6 +12,8 @@ import structlog
 
 from tsunagu.adapters import clock, metrics
 from tsunagu.adapters.catalogue import DEVICES, GROUPS, Entry
+from tsunagu.adapters.device_models.merge import with_template
+from tsunagu.adapters.device_models.store import ModelStore, missing
 from tsunagu.adapters.devices.plan import compile_plan
 from tsunagu.adapters.devices.registry import CatalogueRegistry, canonical, device_id_of, group_id
 from tsunagu.adapters.provisioning import errors
@@ -22,11 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tsunagu.adapters.devices.plan import Plan
+    from tsunagu.adapters.sink import Sink
 
 log = structlog.get_logger(__name__)
 
 ORDER = (("created", 1), ("place", 1))
-OURS = frozenset(("created", "place", "canonical", "autoprovisioned", "entity", "credentials"))
+OURS = frozenset(("created", "place", "canonical", "autoprovisioned", "entity", "credentials", "template"))
 FIRST = ("device_id", "resource", "apikey", "service", "service_path", "subservice", "entity_name", "entity_type")
 DEFAULT_TYPE = "Thing"
 ALL_PATHS = "/*"
@@ -35,17 +38,19 @@ ALL_PATHS = "/*"
 class ProvisioningStore:
     """The devices and groups of all services."""
 
-    def __init__(self, registry: CatalogueRegistry) -> None:
+    def __init__(self, registry: CatalogueRegistry, sink: Sink | None = None) -> None:
         self.registry = registry
         self.catalogue = registry.catalogue
+        self.models = ModelStore(registry, sink)
 
     # Groups.
 
     async def create_groups(self, service: str, path: str, groups: Sequence[Entry]) -> None:
         """Add groups. Raises ProvisioningError: mandatory members, duplicates."""
         seen = set()
+        groups = [await self.models.with_model(service, group) for group in groups]
         for group in groups:
-            if not group.get("entity_type"):
+            if not with_template(group).get("entity_type"):
                 raise errors.missing_config_params(["type"])
             check_plan({}, group)
             key = group_id(group["resource"], group["apikey"])
@@ -77,7 +82,9 @@ class ProvisioningStore:
         """Change members of a group. Raises ProvisioningError: not found, another service's, duplicate."""
         old = await self._own_group(service, path, resource, apikey)
         new = {**old, **changes, "service": old["service"], "subservice": old["subservice"]}
-        if not new.get("entity_type"):
+        if "model" in changes:
+            new = await self.models.with_model(service, new)
+        if not with_template(new).get("entity_type"):
             raise errors.missing_config_params(["type"])
         check_plan({}, new)
         if (new["resource"], new["apikey"]) == (resource, apikey):
@@ -125,6 +132,14 @@ class ProvisioningStore:
             metrics.DEVICE_REQUESTS.labels("create").inc()
             await self._introduce(service, path, entry)
 
+    @staticmethod
+    def _check_required(device: Entry, group: Entry) -> None:
+        """Raise ProvisioningError for a device that lacks what its model needs to know."""
+        model: Entry = device.get("template") or group.get("template") or {}
+        lacking = missing(model, device, group)
+        if lacking:
+            raise errors.wrong_syntax(f"static_attributes: {model['id']} needs {', '.join(lacking)}")
+
     async def _introduce(self, service: str, path: str, entry: Entry) -> None:
         """Have a device's entity show its commands; while the broker is away, that waits for the next start."""
         if self.registry.introduce is None:
@@ -150,9 +165,12 @@ class ProvisioningStore:
         """Return the device with what its group says of entity type and name, as the reference stores it."""
         group = await self._group_for(service, path, device) or {}
         given = {name: value for name, value in device.items() if name not in OURS}
+        given = await self.models.with_model(service, given)
+        self._check_required(given, group)
         entry = {**given, "service": service, "service_path": path, "created": clock.now()}
         entry["canonical"] = canonical(device["device_id"])
-        entry["entity_type"] = device.get("entity_type") or group.get("entity_type") or DEFAULT_TYPE
+        kinds = (with_template(given).get("entity_type"), with_template(group).get("entity_type"))
+        entry["entity_type"] = next((kind for kind in kinds if kind), DEFAULT_TYPE)
         check_plan(entry, group)
         entry["entity"] = compile_plan(entry, group).entity_id
         if not device.get("entity_name") and not group.get("entityNameExp"):
@@ -194,7 +212,10 @@ class ProvisioningStore:
         new = {**old, **changes}
         if new.get("lastMeasure") == {}:
             del new["lastMeasure"]
+        if "model" in changes:
+            new = await self.models.with_model(service, new)
         group = await self._group_for(service, path, new) or {}
+        self._check_required(new, group)
         check_plan(new, group)
         new["entity"] = compile_plan(new, group).entity_id
         before = device_id_of(path, old.get("apikey") or "", old["device_id"])

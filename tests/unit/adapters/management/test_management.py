@@ -66,6 +66,7 @@ async def test_a_preview_shows_what_would_be_stored_and_stores_nothing(api: http
     assert answer.json() == {
         "format": "iotagent_json",
         "tenant": "",
+        "models": [],
         "readings": [{"kind": "Measure", "device_id": "F012", "values": {"wl": 2.14}, "time": "2026-07-18T19:10:00Z"}],
         "entities": [
             {
