@@ -82,6 +82,39 @@ async def test_six_hours_of_backfill_twice_in_any_order_complete_the_history_alo
         print(f"backfill: {len(backfill)} readings twice, {len(expected)} in the history, 1 alarm, that of the end")
 
 
+async def test_late_backfill_alarms_nobody_even_where_nothing_newer_is_known(city: City) -> None:
+    """With `time.late` a flood that is over alarms nobody, in whatever order its readings come; the state follows."""
+    attributes = [{"object_id": "wl", "name": "waterLevel", "type": "Number"}]
+    group = {"apikey": city.tenant, "resource": "/iot/json", "entity_type": "RiverLevelObserved"}
+    rule = {"time": {"late": 1800}}
+    await city.provision(
+        {**group, "attributes": attributes, "internal_attributes": rule}, [{"device_id": f"L{n}"} for n in range(10)]
+    )
+    now = round(time.time())
+    async with sink() as alarms:
+        await subscribe(
+            city,
+            {
+                "entities": [{"type": "RiverLevelObserved"}],
+                "q": "waterLevel>3",
+                "notification": {"endpoint": {"uri": alarms.url, "accept": "application/json"}},
+            },
+        )
+        readings = [(n, 600 * step, 3.5 if step > 5 else 2.0) for n in range(10) for step in range(36)]
+        random.Random(3).shuffle(readings)
+        for number, age, level in readings:
+            body = json.dumps({"wl": level, "TimeInstant": iso(now - age)})
+            city.devices.publish(f"/json/{city.tenant}/L{number}/attrs", body)
+        city.devices.publish(f"/json/{city.tenant}/L0/attrs", json.dumps({"wl": 3.1}))
+        await asyncio.to_thread(city.devices.settle)
+        await city.until(lambda: asyncio.sleep(0, alarms.received), bool)
+        assert len(values_of(await city.records(), "waterLevel")) == len(readings) + 1
+        entity = await city.entity("urn:ngsi-ld:RiverLevelObserved:L1")
+        assert entity is not None
+        assert (entity["waterLevel"]["value"], entity["waterLevel"]["observedAt"]) == (2.0, iso(now))
+        assert alarms.values("waterLevel") == [3.1]
+
+
 async def test_check_ins_made_offline_and_sent_twice_are_200(city: City) -> None:
     """A shelter's card reader sends its 200 check-ins twice, in batches: 200 entities, each written once."""
     group = {

@@ -491,6 +491,9 @@ def _map_item(message: Message, item: Item, index: int) -> None:
     assert item.stamp is not None
     if isinstance(reading, Measure):
         item.updates = map_measure(item.plan, reading, item.stamp)
+        if item.stamp.late:
+            for update in item.updates:
+                update.late = True
         if item.updates:
             set_receipts(message, reading, item.updates, dated=item.stamp.dated, index=index)
     elif isinstance(reading, Heartbeat):

@@ -24,7 +24,7 @@ class EntityUpdate:
     `receipt`: of several updates with the same receipt only the first takes effect. `fresh` says that the transport
     vouches for this message being handed over for the first time, so that the receipt is to be noted but not looked
     for (a device without a clock may well send the same bytes twice, and mean it). `history` False keeps the update
-    out of the temporal record.
+    out of the temporal record. `late` says that it is backfill, of which no subscription is told.
     """
 
     id: str
@@ -34,6 +34,7 @@ class EntityUpdate:
     receipt: str | None = None
     fresh: bool = False
     history: bool = True
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)

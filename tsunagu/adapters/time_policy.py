@@ -30,39 +30,50 @@ DEFAULT_KEEP = 10 * 1000
 
 @dataclass(frozen=True, slots=True)
 class TimePolicy:
-    """Limits in ms: how far ahead a device's clock may be, and the difference from which on receivedAt is kept."""
+    """Limits in ms: how far ahead a device's clock may be, and the difference from which on receivedAt is kept.
+
+    A reading older than `late` at its receipt is backfill, which notifies nobody; None: every reading is told of.
+    """
 
     max_ahead: int = DEFAULT_AHEAD
     keep_received: int = DEFAULT_KEEP
+    late: int | None = None
 
 
 def policy_of(settings: Mapping[str, Any]) -> TimePolicy | None:
     """Return the policy of a group or device, None if it has none of its own. Raises BadTimestamp naming the member.
 
-    `internal_attributes.time`: {"maxAhead": seconds, "keepReceived": seconds}; keepReceived 0 keeps receivedAt always.
+    `internal_attributes.time`: {"maxAhead": seconds, "keepReceived": seconds, "late": seconds}; keepReceived 0 keeps
+    receivedAt always.
     """
     given = settings.get("time")
     if given is None:
         return None
-    if not isinstance(given, dict) or not given.keys() <= {"maxAhead", "keepReceived"}:
-        raise BadTimestamp("internal_attributes.time must be an object with maxAhead and keepReceived, in seconds")
-    limits = []
-    for name, default in (("maxAhead", DEFAULT_AHEAD), ("keepReceived", DEFAULT_KEEP)):
-        value = given.get(name, default / 1000)
+    if not isinstance(given, dict) or not given.keys() <= {"maxAhead", "keepReceived", "late"}:
+        raise BadTimestamp(
+            "internal_attributes.time must have maxAhead, keepReceived and late alone, in seconds"
+        )
+    limits = {}
+    for name, value in given.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
             raise BadTimestamp(f"internal_attributes.time.{name} must be a number of seconds")
-        limits.append(round(value * 1000))
-    return TimePolicy(limits[0], limits[1] - 1 if limits[1] == 0 else limits[1])
+        limits[name] = round(value * 1000)
+    keep = limits.get("keepReceived", DEFAULT_KEEP)
+    return TimePolicy(limits.get("maxAhead", DEFAULT_AHEAD), keep or -1, limits.get("late"))
 
 
 @dataclass(slots=True)
 class Stamp:
-    """The time of an observation: epoch ms, as text, whether the device gave it, and sub-attributes that tell more."""
+    """The time of an observation: epoch ms, as text, whether the device gave it, and sub-attributes that tell more.
+
+    `late` says that it is too old to be told of.
+    """
 
     observed: int
     text: str
     dated: bool
     extra: dict[str, Any] | None = None
+    late: bool = False
 
 
 def stamp(given: Any, received: int, local: tzinfo = UTC, *, policy: TimePolicy) -> Stamp:
@@ -74,9 +85,9 @@ def stamp(given: Any, received: int, local: tzinfo = UTC, *, policy: TimePolicy)
     if ahead > policy.max_ahead:
         return Stamp(received, clock.iso(received), dated=True, extra=_skewed(observed, received, local))
     text = given if type(given) is str and clock.CANONICAL.fullmatch(given) else clock.iso(observed)
-    if abs(ahead) > policy.keep_received:
-        return Stamp(observed, text, dated=True, extra={"receivedAt": _time_property(received)})
-    return Stamp(observed, text, dated=True)
+    late = policy.late is not None and -ahead > policy.late
+    extra = {"receivedAt": _time_property(received)} if abs(ahead) > policy.keep_received else None
+    return Stamp(observed, text, dated=True, extra=extra, late=late)
 
 
 def _skewed(observed: int, received: int, local: tzinfo) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class BrokerSink:
         """Return the report of an update. Raises BadRequestData."""
         entity = expand_entity({"id": update.id, "type": update.type, **update.attrs}, CORE)
         static = self._static(update) if update.static else None
-        return Report(entity, static, update.receipt, fresh=update.fresh, history=update.history)
+        return Report(entity, static, update.receipt, fresh=update.fresh, history=update.history, late=update.late)
 
     def _static(self, update: EntityUpdate) -> Expanded:
         """Return the expanded static attributes; they are the same object for all messages of a device."""

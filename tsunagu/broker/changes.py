@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
 Document = dict[str, Any]
+UNTOLD = "late"
+"""A member of a change's meta: it came too late for anybody to be told, except by a replay."""
 ChangeKind = Literal["created", "updated", "deleted"]
 Deed = Literal["created", "updated", "deleted"]
 Key = tuple[str, int]
@@ -46,7 +48,7 @@ class Change(NamedTuple):
     """What one intent did to one entity: the whole documents before and after it, and what it touched.
 
     `before` is None for a creation, `after` is None for a deletion. Neither may be altered by a reader.
-    `at` is epoch milliseconds UTC. `meta` travels with the log record: `replay` and origin marks, for example.
+    `at` is epoch milliseconds UTC. `meta` travels with the log record: `replay`, UNTOLD and origin marks.
     """
 
     tenant: str

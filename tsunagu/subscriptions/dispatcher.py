@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from tsunagu.broker.changes import UNTOLD
 from tsunagu.broker.errors import NgsiError
 from tsunagu.broker.operations.tallies import Tallies
 from tsunagu.subscriptions.bookkeeper import Bookkeeper
@@ -179,7 +180,7 @@ class Dispatcher:
     def consider(self, change: Change, mark: Mark, now: int, *, recovered: bool = False) -> None:
         """Make jobs of a change for all subscriptions that it concerns; if `recovered`, that were there at its time."""
         index = self.store.indexes.get(change.tenant)
-        if index is None:
+        if index is None or (change.meta is not None and UNTOLD in change.meta):
             return
         document = change.after if change.after is not None else change.before
         assert document is not None

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tsunagu.adapters import clock
-from tsunagu.adapters.time_policy import TimePolicy, describe_skew, stamp
+from tsunagu.adapters.time_policy import TimePolicy, describe_skew, policy_of, stamp
 
 RECEIVED = clock.read_text("2026-07-18T19:10:41Z")
 TOKYO = ZoneInfo("Asia/Tokyo")
@@ -54,3 +54,13 @@ def test_a_clock_in_the_future_is_not_believed_and_said_to_be_ahead() -> None:
 def test_local_time_sent_as_utc_is_named_as_such(ahead: int, said: str) -> None:
     """A clock that is ahead by just a zone's offset shows what is wrong with it."""
     assert describe_skew(ahead, TOKYO, RECEIVED) == said
+
+
+def test_a_reading_older_than_the_rule_allows_is_late() -> None:
+    """`late` counts from the receipt; without it nothing is late."""
+    policy = policy_of({"time": {"late": 1800}})
+    assert policy is not None
+    received = clock.read_text("2026-07-18T19:00:00Z")
+    old, young = "2026-07-18T18:29:59Z", "2026-07-18T18:30:00Z"
+    assert [stamp(one, received, policy=policy).late for one in (old, young)] == [True, False]
+    assert not stamp(old, received, policy=TimePolicy()).late

@@ -18,7 +18,7 @@ from tsunagu.adapters import clock
 from tsunagu.adapters.catalogue import DEVICES, GROUPS, Catalogue, Entry, Faults
 from tsunagu.adapters.device_models.merge import with_template
 from tsunagu.adapters.devices.plan import Plan, compile_plan, settings_of
-from tsunagu.adapters.errors import DeviceNotFound, GroupNotFound
+from tsunagu.adapters.errors import DeviceError, DeviceNotFound, GroupNotFound
 from tsunagu.adapters.sink import SinkUnavailable
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class CatalogueRegistry:
         self._loaded = False
         self._plans: dict[Key, Plan] = {}
         self._keys_of: dict[tuple[str, str], set[Key]] = {}
-        self._unknown: dict[Key, float] = {}
+        self._unknown: dict[Key, tuple[float, DeviceError]] = {}
 
     async def load(self) -> None:
         """Read all groups and from now on follow what others write. Raises SinkUnavailable."""
@@ -166,8 +166,8 @@ class CatalogueRegistry:
         self._refuse_if_unknown(key)
         try:
             return await self._group_from_catalogue(resources, apikey)
-        except GroupNotFound:
-            self._remember_unknown(key)
+        except GroupNotFound as error:
+            self._remember_unknown(key, error)
             raise
         except self.faults.unavailable as error:
             raise SinkUnavailable(str(error)) from None
@@ -219,8 +219,8 @@ class CatalogueRegistry:
             if group is None:
                 group = await self._group_from_catalogue(resources, apikey)
             device = await self._device(group, apikey, device_id)
-        except (GroupNotFound, DeviceNotFound):
-            self._remember_unknown(key)
+        except (GroupNotFound, DeviceNotFound) as error:
+            self._remember_unknown(key, error)
             raise
         except self.faults.unavailable as error:
             raise SinkUnavailable(str(error)) from None
@@ -233,14 +233,14 @@ class CatalogueRegistry:
         return plan
 
     def _refuse_if_unknown(self, key: Key) -> None:
-        until = self._unknown.get(key)
-        if until is not None and until > time.monotonic():
-            raise DeviceNotFound(f"Device not found with ID [{key[2]}]", apikey=key[1], device_id=key[2])
+        until, error = self._unknown.get(key, (0.0, None))
+        if error is not None and until > time.monotonic():
+            raise error.with_traceback(None)
 
-    def _remember_unknown(self, key: Key) -> None:
+    def _remember_unknown(self, key: Key, error: DeviceError) -> None:
         if len(self._unknown) >= MAX_UNKNOWN:
             self._unknown.clear()
-        self._unknown[key] = time.monotonic() + FORGET_UNKNOWN_AFTER
+        self._unknown[key] = time.monotonic() + FORGET_UNKNOWN_AFTER, error
 
     async def _group_from_catalogue(self, resources: tuple[str, ...], apikey: str) -> Entry:
         """Look whether another process has just provisioned the group."""

@@ -34,6 +34,8 @@ def decode(message: Message, settings: Mapping[str, Any]) -> list[Reading]:
     if not isinstance(shape, dict):
         raise BadPayload("internal_attributes.message of the group must be an object")
     rows = rows_of_csv(message.body, shape) if is_csv(message) else rows_of_json(message.body, shape)
+    if not rows and not shape.get("columns"):
+        raise BadPayload("one line alone names the columns and brings no row; internal_attributes.message.columns may")
     if len(rows) > MAX_ROWS:
         raise BadPayload(f"{len(rows)} rows in one message; at most {MAX_ROWS} are taken")
     return [_measure(message, shape, row, i) for i, row in enumerate(rows)]

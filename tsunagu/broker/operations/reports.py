@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tsunagu.broker.changes import UNTOLD
 from tsunagu.broker.operations import patch
 from tsunagu.broker.storage.writes import Outcome, Write
 
@@ -23,7 +24,7 @@ class Report:
     """What a device says about an entity, in expanded form.
 
     `static` has attributes that describe the device: written only where they differ from what is there.
-    `receipt`, `fresh` and `history` are those of `storage.writes.Write`.
+    `receipt`, `fresh` and `history` are those of `storage.writes.Write`. `late`: no subscription is told.
     """
 
     entity: Expanded
@@ -31,6 +32,7 @@ class Report:
     receipt: str | None = None
     fresh: bool = False
     history: bool = True
+    late: bool = False
 
 
 class Reports:
@@ -51,6 +53,7 @@ class Reports:
                 report.receipt,
                 fresh=report.fresh,
                 history=report.history,
+                meta={UNTOLD: True} if report.late else None,
             )
             for report in reports
         ]

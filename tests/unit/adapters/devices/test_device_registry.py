@@ -130,5 +130,14 @@ async def test_apikeys_that_nobody_knows_do_not_ask_the_catalogue_each_time(empt
     with pytest.raises(GroupNotFound):
         await empty_site.registry.find(JSON, "nobody", "d")
     empty_site.catalogue.away = True
-    with pytest.raises(DeviceNotFound):
+    with pytest.raises(GroupNotFound):
         await empty_site.registry.find(JSON, "nobody", "d")
+
+
+async def test_who_asks_again_for_an_unknown_apikey_hears_the_same(empty_site: Site) -> None:
+    """While it is remembered that there is no such group, the answer stays that there is no group."""
+    for _ in range(2):
+        with pytest.raises(GroupNotFound):
+            await empty_site.registry.group(JSON, "nobody")
+        with pytest.raises(GroupNotFound):
+            await empty_site.registry.find(JSON, "nobody", "d")
