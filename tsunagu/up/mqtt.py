@@ -30,7 +30,7 @@ persistence true
 persistence_location {data}/
 persistence_file mosquitto.db
 autosave_interval 5
-max_inflight_messages 1000
+max_inflight_messages 4000
 max_queued_messages 0
 memory_limit 1073741824
 log_dest stderr

@@ -105,7 +105,7 @@ class MqttDoor:
         client_id: str,
         share: str | None = None,
         receive_maximum: int = 4000,
-        batch: int = 1000,
+        batch: int = 2000,
         longest_wait: float = LONGEST_WAIT,
         max_body: int = MAX_BODY,
         version: int | None = None,
