@@ -50,9 +50,7 @@ def policy_of(settings: Mapping[str, Any]) -> TimePolicy | None:
     if given is None:
         return None
     if not isinstance(given, dict) or not given.keys() <= {"maxAhead", "keepReceived", "late"}:
-        raise BadTimestamp(
-            "internal_attributes.time must have maxAhead, keepReceived and late alone, in seconds"
-        )
+        raise BadTimestamp("internal_attributes.time must have maxAhead, keepReceived and late alone, in seconds")
     limits = {}
     for name, value in given.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
