@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from tsunagu.adapters.catalogue import QUARANTINE, Catalogue, Entry
@@ -10,7 +11,7 @@ from tsunagu.adapters.message import Message
 if TYPE_CHECKING:
     from tsunagu.adapters.pipeline import Pipeline, Work
 
-BATCH = 200
+BATCH = 100
 
 
 def message_of(entry: Entry) -> Message | None:
@@ -59,17 +60,16 @@ async def replay(pipeline: Pipeline, catalogue: Catalogue, tenant: str, where: E
         for one in work:
             one.discard = True
         await pipeline.commit(work)
-        for (entry, _), one in zip(messages, work, strict=True):
-            if one.error is None:
-                await catalogue.delete(tenant, QUARANTINE, entry["id"])
-                taken += 1
-            else:
-                failed.append({"id": entry["id"], "reason": one.error.body()})
-                await _note_reason(catalogue, tenant, entry, one)
+        done = [(entry, one) for (entry, _), one in zip(messages, work, strict=True)]
+        await asyncio.gather(*(_settle(catalogue, tenant, entry, one) for entry, one in done))
+        refused = [{"id": entry["id"], "reason": one.error.body()} for entry, one in done if one.error is not None]
+        failed += refused
+        taken += len(done) - len(refused)
 
 
-async def _note_reason(catalogue: Catalogue, tenant: str, entry: Entry, work: Work) -> None:
-    assert work.error is not None
-    reason = work.error.body()
-    if reason != entry["reason"]:
+async def _settle(catalogue: Catalogue, tenant: str, entry: Entry, work: Work) -> None:
+    """Remove an entry whose message is stored; note the present reason of one that failed again."""
+    if work.error is None:
+        await catalogue.delete(tenant, QUARANTINE, entry["id"])
+    elif (reason := work.error.body()) != entry["reason"]:
         await catalogue.replace(tenant, QUARANTINE, entry["id"], {**entry, "reason": reason})
