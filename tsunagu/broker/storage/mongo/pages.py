@@ -30,6 +30,7 @@ WITHOUT_TIMES = {"type": 1, "scope": 1, "attrs": 1, "expires": 1, "v": 1}
 BY_ID = {"_id": 1}
 LARGEST_PAGE = 4  # batches
 SURVEYS = 200
+FAR = 500  # entities to skip above which it pays to count them all
 MANY_CREATED = 4 * STRIDE  # entities that came since surveys were looked after
 LOOK_SECONDS = 2.0
 TENANTS_AT_START = 20
@@ -118,6 +119,8 @@ class Pages:
         """Return one page of the entities that meet a filter, in an order that MongoDB can follow, or that of ids."""
         database = self._databases.of(tenant)
         if order is not None:
+            if offset >= FAR:
+                return await self._from_behind(database, where, order, limit, offset, times=times)
             return await self._counted_off(database, where, order, limit, offset, times=times)
         name = repr(where)
         start, after = await self._start(tenant, name, where, offset)
@@ -159,6 +162,20 @@ class Pages:
             # The API asks for one more than the page has, to know whether another follows: both may be asked for next.
             for last in range(max(limit - 2, 0), limit):
                 self._bookmarks.put(tenant, name, offset + last + 1, rows[last]["_id"])
+
+    async def _from_behind(
+        self, database: Database, where: dict[str, Any], order: dict[str, int], limit: int, offset: int, *, times: bool
+    ) -> list[Document]:
+        """Return a page in the second half counted off from the end, for which MongoDB has to keep fewer in order."""
+        after = await count_of(database, where) - offset
+        if after > offset:
+            return await self._counted_off(database, where, order, limit, offset, times=times)
+        wanted = min(limit, after)
+        if wanted <= 0:
+            return []
+        backwards = {name: -direction for name, direction in order.items()}
+        rows = await self._counted_off(database, where, backwards, wanted, after - wanted, times=times)
+        return rows[::-1]
 
     async def _counted_off(
         self, database: Database, where: dict[str, Any], order: dict[str, int], limit: int, skip: int, *, times: bool

@@ -102,3 +102,19 @@ async def test_surveys_are_there_before_anybody_jumps(store: Store, monkeypatch:
     assert ("", "urn:v") in pages._surveys
     running.cancel()
     await pages.close()
+
+
+@pytest.mark.parametrize("order", [{"_id": -1}, {"created": -1, "_id": 1}, {"modified": 1, "created": -1, "_id": 1}])
+async def test_pages_in_another_order_are_right_to_the_end(
+    store: Store, monkeypatch: pytest.MonkeyPatch, order: dict[str, int]
+) -> None:
+    """Pages of the second half, counted off from the end, are those of the whole list; beyond it they are empty."""
+    monkeypatch.setattr(module, "FAR", 1)
+    pages = Pages(store.databases, shared=False)
+    await filled(store, pages)
+    where = {"type": "urn:t"}
+    rows = store.databases.of("")["entities"].find(where).sort(list(order.items()))
+    whole = [row["_id"] async for row in rows]
+    for offset in (0, 1, 99, 100, 101, 150, 194, 196, 199, 200, 250):
+        page = await pages.find("", where, order, limit=5, offset=offset, times=False)
+        assert [row["_id"] for row in page] == whole[offset : offset + 5]
