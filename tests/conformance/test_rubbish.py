@@ -148,6 +148,24 @@ async def test_the_inbox_takes_each_notification_once(client: httpx.AsyncClient)
     problem(await client.post(url, json=[1]), 400)
 
 
+async def test_neighbours_that_tell_each_other_everything_come_to_rest(client: httpx.AsyncClient) -> None:
+    """A notification that tells nothing new, or older readings, changes nothing here: nobody is notified in turn."""
+
+    async def told(number: int, value: Any, **members: str) -> str:
+        level = {"type": "Property", "value": value, **members}
+        body = {"id": f"urn:n:{number}", "type": "Notification", "data": [{**GAUGE, "level": level}]}
+        answer = await client.post("http://broker/tsunagu/v1/inbox", json=body)
+        assert answer.json()["stored"] == ["urn:ngsi-ld:Gauge:1"]
+        return str((await client.get("/entities/urn:ngsi-ld:Gauge:1")).headers["etag"])
+
+    first = await told(1, 1)
+    assert await told(2, 1) == first
+    assert await told(3, True) != first
+    now = await told(4, 7, observedAt="2026-07-18T19:10:00Z")
+    assert await told(5, 6, observedAt="2026-07-18T19:09:59Z") == now
+    assert await told(6, 6, observedAt="2026-07-18T19:10:01Z") != now
+
+
 async def test_a_page_of_giants_is_refused_in_time(client: httpx.AsyncClient) -> None:
     """A page that would not fit into memory is TooManyResults; fewer entities at once can be had, also one by one."""
     for number in range(9):

@@ -9,6 +9,9 @@ from tsunagu.broker.errors import BadRequestData, NgsiError, ResourceNotFound, U
 from tsunagu.broker.jsonld.expand import expand_entity
 from tsunagu.broker.operations import patch
 from tsunagu.broker.storage.writes import DUPLICATE, Outcome, Write
+from tsunagu.schemas.entity import instances
+from tsunagu.schemas.kinds.json_value import equal_json
+from tsunagu.schemas.times import parse_ms
 
 if TYPE_CHECKING:
     from tsunagu.broker.changes import Document
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from tsunagu.schemas.entity import Expanded
 
 SYSTEM_TIMES = ("createdAt", "modifiedAt")
+TOLD = ("type", "scope", "attrs", "expires")
 
 
 @dataclass(slots=True)
@@ -88,7 +92,29 @@ def _write(body: dict[str, Any], context: Context, receipt: str) -> Write:
 
 
 def _upsert(before: Document | None, entity: Expanded, now: int) -> Outcome:
-    return patch.create(None, entity, now) if before is None else patch.update(before, entity["id"], entity, now)
+    """Create the entity, or update it if that changes anything.
+
+    What is here already is no change, and what was observed before what is here does not replace it: two brokers that
+    tell each other everything would never come to rest.
+    """
+    if before is None:
+        return patch.create(None, entity, now)
+    attrs = {name: _not_older(value, before["attrs"].get(name, [])) for name, value in entity["attrs"].items()}
+    fragment: Expanded = {**entity, "attrs": {name: value for name, value in attrs.items() if value}}
+    outcome = patch.update(before, entity["id"], fragment, now)
+    after = outcome.after
+    same = after is not None and all(equal_json(after.get(member), before.get(member)) for member in TOLD)
+    return Outcome(before, answer=outcome.answer) if same else outcome
+
+
+def _not_older(told: Any, here: Any) -> list[dict[str, Any]]:
+    """Return the attribute instances told that were not observed before the instance here of the same datasetId."""
+    times = {one.get("datasetId"): one.get("observedAt") for one in instances(here)}
+    return [one for one in instances(told) if not _before(one.get("observedAt"), times.get(one.get("datasetId")))]
+
+
+def _before(one: str | None, other: str | None) -> bool:
+    return one is not None and other is not None and parse_ms(one) < parse_ms(other)
 
 
 def _delete(before: Document | None, entity_id: str) -> Outcome:
