@@ -75,6 +75,7 @@ class Connections:
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._telling: set[asyncio.Task[None]] = set()
+        self._writing = asyncio.Lock()  # states follow each other
 
     async def start(self) -> None:
         """Read what there is, open the doors, and follow changes. Raises the catalogue's fault when it is away."""
@@ -115,13 +116,13 @@ class Connections:
 
     async def _follow(self) -> None:
         """Bring the doors in line with the catalogue, at each change and, for roles, now and then."""
-        fresh = True
+        fresh = renewed = True
         while True:
             try:
                 if not fresh:
                     await self._read()
-                fresh = False
-                await self._apply()
+                await self._apply(renewed=renewed)
+                fresh, renewed = False, True
             except (self._faults.unavailable, SinkUnavailable) as error:
                 log.warning("connections wait for the store", reason=str(error))
                 await asyncio.sleep(RETRY)
@@ -134,24 +135,25 @@ class Connections:
                     await self._changed.wait()
                 self._changed.clear()
             except TimeoutError:
-                fresh = True
+                fresh, renewed = True, False
 
-    async def _apply(self) -> None:
+    async def _apply(self, *, renewed: bool) -> None:
+        """Open and close doors; have those that stay use what was read anew."""
         wanted = {key: entry for key, entry in self._entries.items() if await self._is_ours(key, entry)}
         gone = [key for key, (entry, _) in self._doors.items() if wanted.get(key) != entry]
         await asyncio.gather(*(self._doors.pop(key)[1].stop() for key in gone))
         for key in self._entries.keys() - wanted.keys():
             self._tell(key, "waiting: another worker has it", connected=False)
         for key, entry in wanted.items():
-            topics = self._topics(entry)
             if key in self._doors:
-                self._doors[key][1].use(topics)
+                if renewed:
+                    self._doors[key][1].use(self._topics(entry))
                 continue
             door = self._door(key, entry)
-            door.use(topics)
+            door.use(self._topics(entry))
             self._doors[key] = (entry, door)
             await door.start()
-        if self._main is not None:
+        if self._main is not None and renewed:
             self._main.use(RoutedTopics(self.book.of(None, None), standard=True, realm=None))
 
     async def _is_ours(self, key: str, entry: Entry) -> bool:
@@ -181,12 +183,12 @@ class Connections:
     async def _write_state(self, key: str, error: str, *, connected: bool) -> None:
         name = f"{key}/{self._worker.name}"
         try:
-            before = await self._catalogue.get("", STATES, name) or {}
-            state: dict[str, Any] = {"connection": key, "worker": self._worker.name, "connected": connected}
-            state["lastError"] = error or before.get("lastError", "")
-            same = all(before.get(member) == value for member, value in state.items())
-            if not same:
-                await self._catalogue.replace("", STATES, name, {**state, "since": clock.now()})
+            async with self._writing:
+                before = await self._catalogue.get("", STATES, name) or {}
+                state: dict[str, Any] = {"connection": key, "worker": self._worker.name, "connected": connected}
+                state["lastError"] = error or before.get("lastError", "")
+                if any(before.get(member) != value for member, value in state.items()):
+                    await self._catalogue.replace("", STATES, name, {**state, "since": clock.now()})
         except self._faults.unavailable:
             log.warning("a connection's state was not written", connection=key)
 

@@ -67,10 +67,7 @@ def add_connections(
 
     async def checked(request: Request, stored: Entry | None, **fixed: str) -> Entry:
         body = check(bodies.Connection, {**await json_object(request), **fixed})
-        try:
-            entry = bodies.connection_entry(body, stored)
-        except MaskNotStored as error:
-            raise Problem(400, str(error)) from None
+        entry = _unmasked(bodies.connection_entry, body, stored)
         reason = await refusal(entry)
         if reason is not None:
             raise Problem(400, reason)
@@ -124,10 +121,7 @@ def add_routes(router: APIRouter, catalogue: Catalogue, faults: Faults) -> None:
     async def checked(request: Request, stored: Entry | None, **fixed: str) -> Entry:
         tenant = tenant_of(request)
         body = check(bodies.Route, {**await json_object(request), **fixed})
-        try:
-            entry = bodies.route_entry(body, stored)
-        except MaskNotStored as error:
-            raise Problem(400, str(error)) from None
+        entry = _unmasked(bodies.route_entry, body, stored)
         connection = entry.get("connection")
         if connection and await catalogue.get("", CONNECTIONS, key_of(tenant, connection)) is None:
             raise Problem(400, f"connection: there is no {connection}")
@@ -164,6 +158,14 @@ def add_routes(router: APIRouter, catalogue: Catalogue, faults: Faults) -> None:
     async def delete_route(request: Request, name: str) -> Response:
         await shelf.remove(tenant_of(request), name)
         return Response(status_code=204)
+
+
+def _unmasked(make: Callable[[Entry, Entry | None], Entry], body: Entry, stored: Entry | None) -> Entry:
+    """Return an entry with the stored secrets for their masks. Raises Problem for a mask of nothing."""
+    try:
+        return make(body, stored)
+    except MaskNotStored as error:
+        raise Problem(400, str(error)) from None
 
 
 def _shape(entry: Entry) -> tuple[bool, str | None, str]:
