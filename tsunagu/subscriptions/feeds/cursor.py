@@ -1,6 +1,6 @@
 """Where a reader of the whole log stands: how far in what each writer wrote. As text it is the id of a feed's event.
 
-    <time, ms, hex>.<writer>-<number, hex>.<writer>-<number, hex>_<how far below it one is missing>…
+    <time>.<writer>-<number>.<writer>-<number>_<how far below it one is missing>x<and how many below that one>…
 
 Writers that run, and those that ended a moment ago, are named; of any other writer the reader has seen all that it
 wrote up to that time, so that the text stays short however often processes come and go.
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-FORM = re.compile(r"[0-9a-f]{1,12}(\.[0-9A-Za-z]{1,64}-[0-9a-f]{1,13}(_[0-9a-f]{1,4}){0,32})*", re.ASCII)
-GAPS_TOLD = 32  # with more gaps than these, or wider ones, a cursor stands before the first
-WIDEST = 0xFFFF
+RUN = "_[0-9a-f]{1,4}(x[0-9a-f]{1,3})?"
+FORM = re.compile(rf"[0-9a-f]{{1,12}}(\.[0-9A-Za-z]{{1,64}}-[0-9a-f]{{1,13}}({RUN}){{0,32}})*", re.ASCII)
+RUNS_TOLD = 32  # with more runs of missing numbers than these, or longer ones, a cursor stands before the first
+WIDEST = 0xFFF
 LONGEST = 8_000
 SLACK = 60.0  # seconds for which a writer that ended is still named; longer than a commit may take
 
@@ -73,14 +74,29 @@ class Cursor:
 
 
 def _place(gaps: Gaps) -> str:
-    if len(gaps.missing) > GAPS_TOLD or gaps.last - gaps.lowest > WIDEST:
+    """Return the text of a position. A commit that was given up leaves a run of numbers: runs are told."""
+    if not gaps.missing:
+        return f"{gaps.last:x}"
+    runs: list[list[int]] = []
+    for offset in sorted(gaps.last - number for number in gaps.missing):
+        if runs and offset == runs[-1][0] + runs[-1][1] + 1:
+            runs[-1][1] += 1
+        else:
+            runs.append([offset, 0])
+    if len(runs) > RUNS_TOLD or gaps.last - gaps.lowest > WIDEST:
         return f"{gaps.lowest - 1:x}"
-    return "".join((f"{gaps.last:x}", *(f"_{gaps.last - number:x}" for number in gaps.missing)))
+    return "".join((f"{gaps.last:x}", *(f"_{offset:x}x{more:x}" if more else f"_{offset:x}" for offset, more in runs)))
 
 
 def _position(place: str) -> Position:
-    last, *missing = (int(one, 16) for one in place.split("_"))
-    return Position(last, tuple(last - one for one in missing))
+    head, *runs = place.split("_")
+    last = int(head, 16)
+    missing: list[int] = []
+    for run in runs:
+        offset, _, more = run.partition("x")
+        first = last - int(offset, 16)
+        missing += range(first, first - int(more or "0", 16) - 1, -1)
+    return Position(last, tuple(number for number in missing if number > 0))
 
 
 def parse_cursor(text: str, *, now: float) -> Cursor:

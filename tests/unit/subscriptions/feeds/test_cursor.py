@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tsunagu.broker.changes import Position
 from tsunagu.broker.errors import BadRequestData
-from tsunagu.subscriptions.feeds.cursor import GAPS_TOLD, SLACK, Cursor, parse_cursor
+from tsunagu.subscriptions.feeds.cursor import RUNS_TOLD, SLACK, Cursor, parse_cursor
 
 WRITERS = st.text("0123456789abcdef", min_size=12, max_size=12)
 
@@ -26,7 +26,17 @@ def test_text_and_back(numbers: dict[str, list[int]], start: int) -> None:
         missing = set(gaps.missing) | set(range(gaps.last + 1, start + 100))
         again = {number for number in range(start + 1, start + 100) if read.passed(writer, number, 0.0)}
         assert missing <= again
-        assert len(gaps.missing) > GAPS_TOLD or missing == again
+        runs = sum(number + 1 not in gaps.missing for number in gaps.missing)
+        assert runs > RUNS_TOLD or missing == again
+
+
+def test_a_commit_that_was_given_up_is_a_run() -> None:
+    """Numbers that a commit left unused are told as one run, so that nothing above them is repeated."""
+    cursor = Cursor(1, {"w": Position(5)}, now=0.0)
+    for number in (70, 71, 73):
+        cursor.passed("w", number, 0.0)
+    assert str(cursor) == "1.w-49_1_4x3f"
+    assert parse_cursor(str(cursor), now=0.0).gaps["w"].missing == cursor.gaps["w"].missing
 
 
 def test_who_ended_is_named_no_more() -> None:
