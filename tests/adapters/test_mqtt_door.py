@@ -320,3 +320,24 @@ async def test_the_door_comes_back_when_the_mqtt_broker_does(place: Site, key: s
         if second is not None:
             second.kill()
             await second.wait()
+
+
+async def test_a_flood_waits_at_the_mqtt_broker_and_not_here(
+    place: Site, publisher: Publisher, mqtt_url: str, key: str
+) -> None:
+    """While too much waits the door reads nothing, also of QoS 0, and goes on once there is room."""
+    one = MqttDoor(place.pipeline, url=mqtt_url, client_id=f"flood-{key}", receive_maximum=10, longest_wait=0.1)
+    await one.start()
+    try:
+        await until(lambda: one.connected)
+        place.sink.away = True
+        body = orjson.dumps({"n": 0, "padding": "x" * 5000})
+        for _ in range(5000):
+            publisher.client.publish(f"/json/{key}/g1/attrs", body, qos=0)
+        await publisher.publish(f"/json/{key}/g1/attrs", {"n": 1})
+        await asyncio.sleep(0.5)
+        assert len(one._inbox) < 500
+        place.sink.away = False
+        await until(lambda: any(update.attrs["n"]["value"] == 1 for update in place.sink.updates), seconds=20)
+    finally:
+        await one.stop()
