@@ -70,15 +70,15 @@ def _fast_on_points(
 
 def distance_from(reference: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], float]:
     """Return a function that tells the distance in metres of a geometry from the reference; 0 if they touch."""
-    fixed = planar(reference)
     if reference["type"] != "Point":
+        fixed = planar(reference)
         return lambda geometry: _distance(planar(geometry), fixed)
     longitude, latitude = reference["coordinates"][:2]
 
     def distance(geometry: Mapping[str, Any]) -> float:
         if geometry["type"] == "Point":
             return haversine(longitude, latitude, *geometry["coordinates"][:2])
-        return _distance(planar(geometry), fixed)
+        return _distance(planar(geometry), planar(reference))
 
     return distance
 

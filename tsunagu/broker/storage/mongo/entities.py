@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from tsunagu.broker.storage.mongo.attribute_indexes import AttributeIndexes
     from tsunagu.broker.storage.mongo.client import Databases
 
-SPARE_PART = 8  # of a page: so many more candidates are read with the first page
 STREAM_PAGE = 500
 NEAREST: dict[str, Any] = {}  # a find sorts by nothing else then
 
@@ -175,7 +174,7 @@ class MongoReader:
         times: bool,
     ) -> list[Document] | None:
         """Return the first documents that match, if they are among the first candidates, else None."""
-        tried = limit + limit // SPARE_PART + 1
+        tried = limit + 1
         command: dict[str, Any] = {"filter": where, **order, "limit": tried}
         if not times:
             command["projection"] = WITHOUT_TIMES
