@@ -1,8 +1,8 @@
 """Commands that applications give by writing to the device's entity: watched for among the changes of this process.
 
 A write is noticed right after its commit. What a process that died had committed and not passed on is found at the next
-start, by the entity itself: a command that was written after its status was. The command's id follows from the write,
-so that two processes that find the same one make one command of it.
+start, by the entity itself: a command that was written after its status was, with its last value. The command's id
+follows from the write, so that two processes that find the same one make one command of it.
 """
 
 from __future__ import annotations
