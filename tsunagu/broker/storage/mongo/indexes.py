@@ -53,8 +53,13 @@ async def ensure_indexes(database: AsyncDatabase[dict[str, Any]]) -> None:
         await database[name].create_indexes(list(models))
     for name, obsolete in OBSOLETE.items():
         for index in obsolete:
-            command = {"dropIndexes": name, "index": index}
-            await database.command(command, check=True, allowable_errors=[INDEX_NOT_FOUND])
+            await _drop(database, name, index)
+
+
+async def _drop(database: AsyncDatabase[dict[str, Any]], collection: str, index: str) -> None:
+    """Drop an index; another process may have done so already."""
+    command = {"dropIndexes": collection, "index": index}
+    await database.command(command, check=True, allowable_errors=[INDEX_NOT_FOUND])
 
 
 async def _name_spans(database: AsyncDatabase[dict[str, Any]]) -> None:
@@ -65,4 +70,4 @@ async def _name_spans(database: AsyncDatabase[dict[str, Any]]) -> None:
         return
     span: dict[str, Any] = {"$toLong": {"$floor": {"$divide": ["$modified", SPAN_MS]}}}
     await entities.update_many({SPAN: {"$exists": False}}, [{"$set": {SPAN: span}}])
-    await entities.drop_index(MODIFIED)
+    await _drop(database, ENTITIES, MODIFIED)
