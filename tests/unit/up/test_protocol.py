@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from tsunagu.asgi import WHOLE_ANSWER, send_whole
+from tsunagu.asgi import send_whole
 from tsunagu.up.protocol import Protocol
 
 BODY = b'{"a":1}'
@@ -124,17 +124,3 @@ async def test_an_idle_connection_is_closed() -> None:
     async with serving(idle=1) as port:
         assert (await talk(port, GET)).endswith(BODY)
         assert (await talk(port, GET, GET)).count(BODY) == 2
-
-
-async def test_without_the_servers_help_an_answer_is_two_messages() -> None:
-    """On another ASGI server, or when the connection cannot take it now, the answer goes ASGI's way."""
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    for extensions in ({}, {"extensions": {WHOLE_ANSWER: lambda *_: False}}):
-        sent.clear()
-        await send_whole({"method": "GET", **extensions}, send, 200, [LENGTH], BODY)
-        assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
-        assert sent[1]["body"] == BODY

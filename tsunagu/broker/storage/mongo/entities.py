@@ -8,7 +8,6 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tsunagu.broker.storage.mongo.attribute_indexes import NONE
 from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.filters import needs_ranking, residual, to_filter, to_sort
 from tsunagu.broker.storage.mongo.frequent import FrequentTypes
@@ -20,7 +19,7 @@ from tsunagu.broker.storage.mongo.pages import BY_ID, WITHOUT_TIMES, Pages, coun
 from tsunagu.broker.storage.reads import Page, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 
     from tsunagu.broker.changes import Document
     from tsunagu.broker.query.ast import EntityQuery
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from tsunagu.broker.storage.mongo.client import Databases
 
 STREAM_PAGE = 500
-NEAREST: dict[str, Any] = {}  # a find sorts by nothing else then
 
 
 class MongoReader:
@@ -127,13 +125,16 @@ class MongoReader:
         the test looks at is read, and the documents of the page follow.
         """
         geo_only = query.geo is not None and residual(replace(query, geo=None)) is None
-        where, order = await self._geo_first(tenant, query)
-        if order == NEAREST and limit and not offset and not count:
-            documents = await self._first(tenant, where, order, matches, limit, times=times or not geo_only)
+        nearest_first = await self._nearest_first(tenant, query)
+        where = to_filter(query, nearest_first=nearest_first)
+        if nearest_first and limit and not offset and not count:
+            documents = await self._first(tenant, where, matches, limit, times=times)
             if documents is not None:
                 return Page(documents)
         fields = {f"attrs.{query.geo.attribute}": 1} if query.geo is not None and geo_only else {"attrs": 1, "sys": 1}
-        find = {"filter": where, **order, "projection": fields}
+        find: dict[str, Any] = {"filter": where, "projection": fields}
+        if not nearest_first:
+            find["sort"] = to_sort(query.order) or BY_ID
         ids: list[str] = []
         total = 0
         async with aclosing(self._rows(tenant, find)) as rows:
@@ -148,39 +149,27 @@ class MongoReader:
         documents = await in_order(self._databases.of(tenant), ids, times=times)
         return Page(documents, total if count else None)
 
-    async def _geo_first(
-        self, tenant: str, query: EntityQuery, *, members: Mapping[str, Collection[str]] = NONE
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return filter and sort of a query, as members of a find command.
+    async def _nearest_first(self, tenant: str, query: EntityQuery) -> bool:
+        """Tell whether a query is best answered from its place outward, the nearest first (`filters.to_filter`).
 
-        Where only a place and a common type are asked for, and no order, the nearest come first: MongoDB then looks at
-        few more than are wanted. A rare type, or any other condition, may be the better way to begin.
+        So it is where only a place and a frequent type are asked for, and no order: MongoDB then looks at few more than
+        are wanted. A rare type, or any other condition, may be the better way to begin.
         """
-        order = to_sort(query.order)
         others = (query.ids, query.id_pattern, query.selectors, query.attrs, query.q, query.scope, query.order)
-        only_near = nearest(query.geo) is not None and not any(others)
-        nearest_first = only_near and await self._frequent.many(tenant, query.types)
-        where = to_filter(query, members=members, nearest_first=nearest_first)
-        return where, NEAREST if nearest_first else {"sort": order or BY_ID}
+        if nearest(query.geo) is None or any(others):
+            return False
+        return await self._frequent.many(tenant, query.types)
 
     async def _first(
-        self,
-        tenant: str,
-        where: dict[str, Any],
-        order: dict[str, Any],
-        matches: Callable[[Document], bool],
-        limit: int,
-        *,
-        times: bool,
+        self, tenant: str, where: dict[str, Any], matches: Callable[[Document], bool], limit: int, *, times: bool
     ) -> list[Document] | None:
         """Return the first documents that match, if they are among the first candidates, else None."""
-        tried = limit + 1
-        command: dict[str, Any] = {"filter": where, **order, "limit": tried}
+        command: dict[str, Any] = {"filter": where, "limit": limit + 1}
         if not times:
             command["projection"] = WITHOUT_TIMES
-        rows = await rows_of(self._databases.of(tenant), command, tried)
+        rows = await rows_of(self._databases.of(tenant), command, limit + 1)
         documents = [row for row in rows if matches(row)][:limit]
-        return documents if len(documents) == limit or len(rows) < tried else None
+        return documents if len(documents) == limit or len(rows) <= limit else None
 
     async def _rows(self, tenant: str, find: dict[str, Any]) -> AsyncGenerator[Document, None]:
         """Yield what a find command finds, in batches; ends its cursor when nobody wants more."""
@@ -217,8 +206,11 @@ class MongoReader:
         """
         members = await self._indexes.members(tenant) if self._indexes is not None else {}
         with translated():
-            where, order = await self._geo_first(tenant, replace(query, now=None), members=members)
-            find = {"find": ENTITIES, "filter": where, **order, "limit": limit}
+            nearest_first = await self._nearest_first(tenant, query)
+            where = to_filter(replace(query, now=None), members=members, nearest_first=nearest_first)
+            find = {"find": ENTITIES, "filter": where, "limit": limit}
+            if not nearest_first:
+                find["sort"] = to_sort(query.order) or BY_ID
             reply = await self._databases.of(tenant).command({"explain": find, "verbosity": "executionStats"})
         statistics = reply["executionStats"]
         return {
