@@ -27,7 +27,7 @@ class Cycle(RequestResponseCycle):
     """One request and its answer."""
 
     def whole(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
-        """Send a whole answer; its headers are in lower case, with the length of the body where it has one.
+        """Send a whole answer with uvicorn's own headers (Date) and these, in lower case, the body's length among them.
 
         Returns False, having done nothing, where the connection cannot take it now: then send it as messages. Raises
         RuntimeError if a header holds a line break.
@@ -35,13 +35,14 @@ class Cycle(RequestResponseCycle):
         if self.flow.write_paused or self.disconnected or self.response_started:
             return False
         lines = [STATUS_LINE[status]]
-        for name, value in headers:
+        for name, value in (*self.default_headers, *headers):
             lines += (name, b": ", value, b"\r\n")
         if not self.keep_alive:
             lines.append(b"connection: close\r\n")
         lines.append(b"\r\n")
         head = b"".join(lines)
-        if head.count(b"\n") != len(headers) + (2 if self.keep_alive else 3) or b"\0" in head:
+        count = len(self.default_headers) + len(headers) + (2 if self.keep_alive else 3)
+        if head.count(b"\n") != count or b"\0" in head:
             raise RuntimeError("a header of the answer holds a line break or NUL")
         self.response_started = self.response_complete = True
         self.waiting_for_100_continue = False
