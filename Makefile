@@ -46,8 +46,9 @@ test: $(STAMP) ## the whole suite, against real servers
 drills: $(STAMP) ## the long form of the drills, with their figures: kills real processes again and again
 	@TSUNAGU_DRILLS=long $(BIN)/pytest -m drill -s $(ARGS)
 
-bench: $(STAMP) ## the whole broker under load, beside the ceilings of the machine (needs wrk); and the store alone
+bench: $(STAMP) ## the whole broker under load, beside the ceilings of the machine (needs wrk); the store alone; a lone PATCH
 	@$(BIN)/python -m tests.bench.store --rounds 3
+	@$(BIN)/python -m tests.bench.latency
 	@$(BIN)/python -m tests.bench.run $(ARGS)
 
 lint: $(STAMP) ## ruff, mypy strict, the layers of the architecture
