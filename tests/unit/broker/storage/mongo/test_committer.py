@@ -210,26 +210,29 @@ async def test_tenants_do_not_see_each_other(store: Store) -> None:
 async def test_a_group_beside_another_is_as_large(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside a group in flight another one starts only when as many writes wait as that one has."""
     taken: list[int] = []
-    transact = store.committer._transact
+    transact, gate = store.committer._transact, asyncio.Event()
 
-    async def slow(group: Group) -> None:
+    async def held_up(group: Group) -> None:
         taken.append(len(group.items))
-        await asyncio.sleep(0.05)
+        await gate.wait()
         await transact(group)
 
-    monkeypatch.setattr(store.committer, "_transact", slow)
+    monkeypatch.setattr(store.committer, "_transact", held_up)
 
-    def send(prefix: str, count: int) -> asyncio.Task[Any]:
-        return asyncio.create_task(store.committer.submit_all("", [put(f"{prefix}:{n}", n) for n in range(count)]))
+    async def send(prefix: str, count: int) -> asyncio.Task[Any]:
+        writes = [put(f"{prefix}:{number}", number) for number in range(count)]
+        task = asyncio.create_task(store.committer.submit_all("", writes))
+        for _ in range(20):  # turns of the event loop: far more than it takes a group to start
+            await asyncio.sleep(0)
+        return task
 
     await store.databases.ready("")
     for further, started in ((12, [20]), (20, [20, 20])):
         taken.clear()
-        tasks = [send("urn:a", 20)]
-        await asyncio.sleep(0.01)
-        tasks.append(send("urn:b", further))
-        await asyncio.sleep(0.01)
+        gate.clear()
+        tasks = [await send("urn:a", 20), await send("urn:b", further)]
         assert taken == started
+        gate.set()
         await asyncio.gather(*tasks)
 
 
