@@ -117,7 +117,7 @@ async def test_kill_9_of_one_of_two_workers(tmp_path: Path) -> None:
 
 async def test_a_deliverer_that_does_not_answer(tmp_path: Path) -> None:
     """(a) When the delivering one of two workers is suspended, the other delivers when the lease has run out."""
-    lease = 10.0 if LONG else 3.0
+    lease = 10.0 if LONG else 2.0
     async with (
         broker(tmp_path / "broker", workers=2, lease_seconds=lease) as own,
         receivers() as target,
@@ -127,10 +127,10 @@ async def test_a_deliverer_that_does_not_answer(tmp_path: Path) -> None:
         await load.create(session)
         await subscribe(session, own.url, f"{target.url}/0")
         working = asyncio.create_task(load.run(lease * 4 + 10))
-        await asyncio.sleep(lease + 1)
+        await asyncio.sleep(lease + 0.5)
         own.workers[0].signal(signal.SIGSTOP)
         suspended = time.monotonic()
-        await asyncio.sleep(lease + 4)
+        await asyncio.sleep(lease + 3)
         silent = target.silence("/0", suspended, time.monotonic())
         own.workers[0].signal(signal.SIGCONT)
         await asyncio.sleep(3)
@@ -148,7 +148,7 @@ async def test_a_deliverer_that_does_not_answer(tmp_path: Path) -> None:
 
 async def test_bad_endpoints_beside_healthy_ones(tmp_path: Path) -> None:
     """(b) One endpoint refuses, one hangs, one takes 5 s: all arrives at 17 healthy ones, how fast is printed."""
-    phases, seconds, rate = (8, 8.0, 50) if LONG else (2, 3.0, 30)
+    phases, seconds, rate = (12, 5.0, 20) if LONG else (2, 3.0, 20)
     healthy = [f"/{number}" for number in range(SUBSCRIPTIONS - 3)]
     async with broker(tmp_path / "broker") as own, receivers() as target, aiohttp.ClientSession() as session:
         load = Load(own.url, entities=50, rate=rate)
@@ -191,7 +191,7 @@ async def waiting(session: aiohttp.ClientSession, broker_url: str) -> int:
 
 async def test_an_endpoint_that_is_away_for_long(tmp_path: Path) -> None:
     """(c) What changes while an endpoint is away arrives in order when it is back; memory stays bounded."""
-    seconds, rate = (60.0, 500) if LONG else (8.0, 200)  # long: the 30,000 changes of ten minutes at 50/s
+    seconds, rate = (60.0, 500) if LONG else (5.0, 200)  # long: the 30,000 changes of ten minutes at 50/s
     async with broker(tmp_path / "broker") as own, receivers() as target, aiohttp.ClientSession() as session:
         load = Load(own.url, entities=100, rate=rate)
         await load.create(session)
