@@ -102,6 +102,18 @@ def _updated(before: Document, evolution: Expanded, newest: Newest, now: int) ->
     return draft.finish()
 
 
+def correct_current(before: Document | None, told: list[tuple[str, Instance]], now: int) -> Outcome:
+    """Put corrected instances into the current state, where that is of the very time that was corrected."""
+    if before is None:
+        return Outcome(None)
+    draft = Draft(before, now)
+    for name, instance in told:
+        dataset_id = instance.get("datasetId")
+        if draft.observed(name, dataset_id) == parse_ms(instance["observedAt"]) and not is_deletion(instance):
+            draft.put(name, instance)
+    return draft.finish()
+
+
 def _current_scope(evolution: Expanded, now: int) -> list[str]:
     """Return the scopes that hold now, according to an evolution; none if it does not say."""
     moments = [(_scope_times(scope, now)["o"], scope["value"]) for scope in evolution["scopes"]]

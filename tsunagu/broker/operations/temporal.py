@@ -176,7 +176,7 @@ def valid_spans(
     high = EVER if window is None or window.end is None else window.end
     moments = [fact.moment(None) or 0 for fact in scopes]
     spans = []
-    for fact, start, end in zip(scopes, moments, [*moments[1:], EVER], strict=True):
+    for fact, start, end in zip(scopes, moments, [*moments[1:], EVER][: len(moments)], strict=True):
         if matches(fact.instance["value"]) and max(start, low) < min(end, high):
             spans.append((start, end))
     return tuple(spans)

@@ -144,7 +144,7 @@ class TemporalView:
                 group = groups[dataset_id, kind.name] = group_of(kind.name, dataset_id) | {kind.plural: []}
             value = kind.simplify(kind.write(instance[kind.member], context))
             group[kind.plural].append([value, self._time(fact)])
-        return one_or_all(list(groups.values()))
+        return one_or_all(list(groups.values())) if groups else {"type": "Property", "values": []}
 
     def _time(self, fact: Told) -> str:
         if self.member in (None, "o") and "observedAt" in fact.instance:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
 
     from tsunagu.broker.query.ast import EntityQuery, TemporalQuery
     from tsunagu.schemas.entity import Instance
@@ -123,6 +123,11 @@ class History(Protocol):
 
     def facts(self, tenant: str, entity_id: str, wish: Wish) -> AsyncIterator[Fact]:
         """Yield the instances that a wish takes, oldest first, regardless of its `last` and `limit`; no scopes."""
+
+    async def observed(
+        self, tenant: str, entity_id: str, names: Collection[str], moments: Collection[int]
+    ) -> list[Fact]:
+        """Return the instances of attributes that were observed at one of these times (epoch ms)."""
 
     async def scopes(self, tenant: str, entity_id: str) -> list[Fact]:
         """Return all instances of an entity's scope, oldest first."""

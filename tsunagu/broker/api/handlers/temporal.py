@@ -14,7 +14,7 @@ from tsunagu.broker.api.pages import page_of
 from tsunagu.broker.api.query_body import params_of
 from tsunagu.broker.api.requests import context_of, entity_id, object_of
 from tsunagu.broker.api.temporal_criteria import aggregating_of, is_descending, temporal_view_of, wish_of
-from tsunagu.broker.errors import BadRequestData, InvalidRequest, ResourceNotFound
+from tsunagu.broker.errors import InvalidRequest, ResourceNotFound
 from tsunagu.broker.operations.entity_maps import entity_map
 from tsunagu.broker.representations.aggregation import Aggregation
 from tsunagu.broker.representations.temporal import Head
@@ -107,8 +107,6 @@ def asked(call: Call, services: Services, context: Context, params: dict[str, An
     limit = call.params.get("limit", services.settings.default_limit)
     most = min(services.settings.temporal_limit, max(LARGEST_PAGE // max(limit, 1), 1))
     wish = wish_of(params, context, limit=most, required=True)
-    if query.order and not params.get("local") and "*" not in (params.get("type"), *params.get("wildcards", ())):
-        raise BadRequestData("orderBy: evolutions are ordered only in the local scope; add local=true")
     return query, wish
 
 

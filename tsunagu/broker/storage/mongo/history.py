@@ -25,7 +25,7 @@ from tsunagu.broker.storage.mongo.selection import Selection
 from tsunagu.schemas.entity import instances
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Collection
 
     from tsunagu.broker.changes import Document
     from tsunagu.broker.query.ast import TemporalQuery
@@ -195,6 +195,17 @@ class MongoHistory:
                 for fact in facts_of(record):
                     if wish.takes(fact):
                         yield fact
+
+    async def observed(
+        self, tenant: str, entity_id: str, names: Collection[str], moments: Collection[int]
+    ) -> list[Fact]:
+        """Return the instances of attributes that were observed at one of these times (epoch ms)."""
+        attrs = frozenset(names)
+        where = {"e": entity_id, "o": True, "h": {"$in": sorted(moments)}, "t": touching(attrs), **VISIBLE}
+        with translated():
+            async with asyncio.timeout(self._timeout):
+                records = [record async for record in _records(self._databases.of(tenant), where, "h", 1, attrs)]
+        return [fact for record in records for fact in facts_of(record) if fact.attribute in attrs]
 
     async def scopes(self, tenant: str, entity_id: str) -> list[Fact]:
         """Return all instances of an entity's scope, oldest first."""
