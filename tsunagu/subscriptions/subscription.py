@@ -49,13 +49,13 @@ class Endpoint:
     `secrets` are the texts in it that no log line, reason or answer may show.
     """
 
-    uri: str
+    uri: str = field(repr=False)
     accept: str = "application/json"
     timeout: float | None = None
     cooldown: float = 0.0
-    receiver: tuple[tuple[str, str], ...] = ()
-    notifier: tuple[tuple[str, str], ...] = ()
-    secrets: tuple[str, ...] = ()
+    receiver: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    notifier: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(slots=True, eq=False)

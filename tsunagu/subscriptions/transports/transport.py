@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -15,11 +15,11 @@ class Message:
     `changes` are the keys of the changes that it tells.
     """
 
-    uri: str
-    body: bytes
-    headers: tuple[tuple[str, str], ...]
+    uri: str = field(repr=False)
+    body: bytes = field(repr=False)
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
     timeout: float
-    settings: tuple[tuple[str, str], ...] = ()
+    settings: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     id: str = ""
     changes: tuple[str, ...] = ()
 
