@@ -59,6 +59,7 @@ class Sequence:
         """
         if sure or self._follows(change):
             self._pass(change, read=read)
+            self._advance(change.entity_id)
             return True
         insort(self._waiting.setdefault(change.entity_id, []), _Waiting(change, read=read))
         return False
@@ -75,13 +76,18 @@ class Sequence:
             self._older, self._versions = self._versions, {}
         self._versions[entity] = max(last, change.version)
         self._go(change, read)
-        if entity in self._waiting:
-            self._advance(entity, lambda one: one.version <= self._versions[entity] + 1)
 
-    def _advance(self, entity: str, ready: Callable[[_Waiting], bool]) -> None:
-        """Let the first changes of an entity go that are ready."""
-        while (queue := self._waiting.get(entity)) and ready(queue[0]):
-            one = queue.pop(0)
+    def _advance(self, entity: str, opens: frozenset[int] | None = None) -> None:
+        """Let the first changes of an entity go that follow, or that nothing can come before any more.
+
+        `opens`: the commits that are not settled, None while that is not asked.
+        """
+        while queue := self._waiting.get(entity):
+            one = queue[0]
+            settled = opens is not None and one.opens is not None and not one.opens & opens
+            if not settled and not self._follows(one.change):
+                return
+            del queue[0]
             if not queue:
                 del self._waiting[entity]
             self._pass(one.change, read=one.read)
@@ -98,4 +104,4 @@ class Sequence:
         """Let go what waited when `look` was called, after the logs were read, as far as no commit is in its way."""
         opens = self._opens()
         for entity in list(self._waiting):
-            self._advance(entity, lambda one: one.opens is not None and not one.opens & opens)
+            self._advance(entity, opens)

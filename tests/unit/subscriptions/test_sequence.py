@@ -83,6 +83,16 @@ def test_a_commit_under_way_is_waited_for() -> None:
     assert heard.versions == [6, 7]
 
 
+def test_a_long_row_of_waiting_versions_goes_on() -> None:
+    """Thousands of versions of one entity that wait for one before them go on when it comes."""
+    heard = Heard()
+    sequence = heard.sequence()
+    for version in range(2, 5000):
+        sequence.offer(change(version), read=False)
+    sequence.offer(change(1), read=True, sure=True)
+    assert heard.versions == list(range(1, 5000))
+
+
 def test_entities_do_not_wait_for_each_other() -> None:
     """A change that waits holds up its entity only."""
     heard = Heard()
