@@ -341,3 +341,22 @@ async def test_a_flood_waits_at_the_mqtt_broker_and_not_here(
         await until(lambda: any(update.attrs["n"]["value"] == 1 for update in place.sink.updates), seconds=20)
     finally:
         await one.stop()
+
+
+async def test_large_messages_make_small_batches(place: Site, publisher: Publisher, mqtt_url: str, key: str) -> None:
+    """Large payloads are committed a few at a time, so that memory stays; none is left behind."""
+    one = MqttDoor(place.pipeline, url=mqtt_url, client_id=f"large-{key}", longest_wait=0.1)
+    await one.start()
+    try:
+        await until(lambda: one.connected)
+        place.sink.away = True
+        for number in range(40):
+            body = orjson.dumps({"n": number, "padding": "x" * 500_000})
+            publisher.client.publish(f"/json/{key}/g1/attrs", body, qos=1)
+        await asyncio.sleep(1)
+        place.sink.away = False
+        await until(lambda: len(place.sink.updates) == 40, seconds=20)
+        assert [update.attrs["n"]["value"] for update in place.sink.updates] == list(range(40))
+        assert max(len(updates) for _, updates in place.sink.writes) <= 10
+    finally:
+        await one.stop()

@@ -12,7 +12,6 @@ import asyncio
 import ssl
 from collections import deque
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -44,6 +43,8 @@ PUBLISH_WITHIN = 5.0
 MAX_BODY = 1024 * 1024
 MAX_WAITING = 64 * 1024 * 1024  # bytes of payload that wait here before the door stops reading
 AT_ONCE = 100  # messages prepared in one go of the event loop
+BYTES_AT_ONCE = 256 * 1024  # and their payloads; they become many times as much while they are prepared
+BATCH_BYTES = 4 * 1024 * 1024  # bytes of payload of one commit
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +56,11 @@ class Arrival:
     connection: Connection
     publication: Publication
     received: int
+
+
+def _size(arrival: Arrival) -> int:
+    payload = arrival.publication.payload
+    return len(payload) if payload is not None else 0
 
 
 class Topics(Protocol):
@@ -304,22 +310,25 @@ class MqttDoor:
         """Prepare what arrives, and commit batch after batch: what gathers while one is being committed is the next."""
         arrivals: list[Arrival] = []
         work: list[Work] = []
+        size = 0
         committing: asyncio.Task[None] | None = None
         while not self._stopping:
-            if self._inbox and len(arrivals) < self.batch:
+            if self._inbox and len(arrivals) < self.batch and size < BATCH_BYTES:
                 part = self._next(min(AT_ONCE, self.batch - len(arrivals)))
                 messages = [message for one in part if (message := self._message(one)) is not None]
                 work += await self._persist(lambda messages=messages: self.pipeline.prepare(messages))  # type: ignore[misc]
                 arrivals += part
+                size += sum(map(_size, part))
                 await asyncio.sleep(0)
             elif committing is not None and not committing.done():
                 await self._either(committing)
             elif not arrivals:
                 self._arrived.clear()
                 await self._arrived.wait()
-            if arrivals and (committing is None or committing.done()) and (not self._inbox or len(arrivals) >= AT_ONCE):
+            enough = len(arrivals) >= min(AT_ONCE, self.batch) or size >= BATCH_BYTES or not self._inbox
+            if arrivals and enough and (committing is None or committing.done()):
                 committing = asyncio.create_task(self._commit(arrivals, work), name="mqtt-commit")
-                arrivals, work = [], []
+                arrivals, work, size = [], [], 0
         if committing is not None:
             await committing
 
@@ -332,10 +341,12 @@ class MqttDoor:
 
     def _next(self, limit: int) -> list[Arrival]:
         """Take arrivals out of the inbox, and open the door again if it was closed for them."""
-        part = list(islice(self._inbox, limit))
-        for _ in part:
-            self._inbox.popleft()
-        self._bytes -= sum([len(one.publication.payload or b"") for one in part])
+        part: list[Arrival] = []
+        size = 0
+        while self._inbox and len(part) < limit and size < BYTES_AT_ONCE:
+            part.append(self._inbox.popleft())
+            size += _size(part[-1])
+        self._bytes -= size
         if self._connection is not None and self._bytes < MAX_WAITING // 2 and len(self._inbox) < self.receive_maximum:
             self._connection.hold(False)
         return part
