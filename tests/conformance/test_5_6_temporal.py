@@ -169,6 +169,11 @@ async def test_5_6_16_a_whole_evolution_is_erased(client: httpx.AsyncClient, bus
     assert (await client.get(f"/entities/{BUS}")).status_code == 200
     assert (await client.patch(f"/entities/{BUS}/attrs", json={"speed": seen(5, 9)})).status_code == 204
     assert await values(client) == [5]
+    assert (await client.delete(PATH)).status_code == 204
+    assert (await client.delete(f"/entities/{BUS}")).status_code == 204
+    assert_problem(await client.get(PATH), 404, "ResourceNotFound")
+    again = {"id": BUS, "type": "Bus", "speed": seen(1, 1)}
+    assert (await client.post("/temporal/entities", json=again)).status_code == 201
 
 
 async def test_5_6_15_erased_values_are_nowhere_in_the_database(client: httpx.AsyncClient, broker: Application) -> None:
@@ -213,6 +218,8 @@ async def test_5_14_5_entity_maps_of_evolutions(client: httpx.AsyncClient, bus: 
     response = await client.get("/temporal/entityMaps", params=window)
     assert (response.status_code, response.json()["entityMap"]) == (201, {BUS: ["@none"]})
     location = response.headers["ngsild-entitymap"]
+    early = {"type": "Bus", "timerel": "before", "timeAt": at(0), "timeproperty": "createdAt"}
+    assert (await client.get("/temporal/entityMaps", params=early)).json()["entityMap"] == {}
     await client.post("/temporal/entities", json={"id": "urn:ngsi-ld:Bus:2", "type": "Bus", "speed": seen(1, 1)})
     response = await client.get("/temporal/entities", params=window, headers={"NGSILD-EntityMap": location})
     assert ([one["id"] for one in response.json()], response.status_code) == ([BUS], 200)

@@ -116,7 +116,7 @@ class Temporal:
                 evolution = await self._history.evolution(tenant, entity_id, looked_at)
                 if evolution is None or not matches(_document(evolution)):
                     return False
-            if query.scope is None and wish.datasets is None:
+            if query.scope is None and wish.datasets is None and wish.member != "c":
                 return True
             narrowed = await self._narrowed(tenant, entity_id, query.scope, once)
             evolution = None if narrowed is None else await self._history.evolution(tenant, entity_id, narrowed)
@@ -143,7 +143,8 @@ class Temporal:
 
 def _is_plain(query: EntityQuery, wish: Wish) -> bool:
     """Return whether the store can tell what matches without looking at values."""
-    return query.q is None and query.geo is None and query.scope is None and wish.datasets is None
+    conditions = (query.q, query.geo, query.scope, wish.datasets)
+    return all(condition is None for condition in conditions) and wish.member != "c"
 
 
 def _document(evolution: Evolution) -> Document:

@@ -53,8 +53,7 @@ class MongoHistory:
         """Return whether there is a temporal evolution of an entity."""
         with translated():
             async with asyncio.timeout(self._timeout):
-                found = await self._databases.of(tenant)[CHANGES].find_one({"e": entity_id, **VISIBLE}, {"_id": 1})
-        return found is not None
+                return await self._any(self._databases.of(tenant), entity_id)
 
     async def evolution(self, tenant: str, entity_id: str, wish: Wish) -> Evolution | None:
         """Return what is asked for of the evolution of an entity; None if there is no evolution of it at all."""
@@ -78,7 +77,8 @@ class MongoHistory:
         scoped = SCOPE in departed or (document is not None and SCOPE in document)
         scopes = await self._scopes(database, entity_id) if scoped else []
         selection = await self._selected(database, entity_id, wish, names, _once_only(document, departed), note or {})
-        if not selection.facts and not scopes and not await self._any(database, entity_id):
+        nothing = not scopes and all("d" in fact.times for fact in selection.facts)
+        if nothing and not await self._any(database, entity_id):
             return None
         head = document or note or {}
         return Evolution(
@@ -94,7 +94,9 @@ class MongoHistory:
         )
 
     async def _any(self, database: Database, entity_id: str) -> bool:
-        return await database[CHANGES].find_one({"e": entity_id, **VISIBLE}, {"_id": 1}) is not None
+        """Return whether the log tells anything but the end of an entity whose history was erased."""
+        where = {"e": entity_id, **VISIBLE, "k": {"$ne": "deleted"}}
+        return await database[CHANGES].find_one(where, {"_id": 1}) is not None
 
     async def _selected(
         self,
