@@ -271,6 +271,16 @@ async def test_5_7_4_query(client: httpx.AsyncClient) -> None:
     assert await found(type="V", local="true", orderBy="id;desc", limit=2, **window) == ["urn:v:4", "urn:v:3"]
 
 
+async def test_5_7_4_what_was_created_later_is_not_found(client: httpx.AsyncClient, gauge: None) -> None:
+    """An entity none of whose instances was created in the interval is in no answer and no entity map (5.14.5.4)."""
+    before = {"type": "RiverLevelObserved", "timerel": "before", "timeproperty": "createdAt"}
+    for moment, found in (("2000-01-01T00:00:00Z", []), ("2999-01-01T00:00:00Z", [GAUGE])):
+        page = await evolution(client, "/temporal/entities", timeAt=moment, **before)
+        assert [one["id"] for one in page] == found
+        entities = await evolution(client, "/temporal/entityMaps", 201, timeAt=moment, **before)
+        assert list(entities["entityMap"]) == found
+
+
 async def test_5_7_4_query_by_body(client: httpx.AsyncClient, gauge: None) -> None:
     """POST takes temporalQ and aggrParams; without temporalQ the query is refused."""
     query: dict[str, Any] = {
