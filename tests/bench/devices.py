@@ -125,7 +125,8 @@ async def measure(up: Running, mongodb_uri: str, fleet: Fleet) -> dict[str, Any]
         "published": published["acknowledged"],
         "behind": total - at_end,
         "microseconds": {
-            name: seconds / total * 1e6 for name, seconds in {**spent, "publisher": published["cpu"]}.items()
+            name: seconds / max(1, figures["stored"]) * 1e6
+            for name, seconds in {**spent, "publisher": published["cpu"]}.items()
         },
         "memory": samples.rows[-1][2],
         "samples": samples.line(),
