@@ -50,6 +50,7 @@ class Wish:
     default instance, None for all. `last`: of each attribute only the last so many. `limit`: when there are so many
     instances, those of other times are left out: the later ones, with `last` the earlier ones. `spans`: the time lies
     within one of these, each start <= t < end, None for any time.
+    `carry_scope`: the scope that was valid when the window began is asked for, too (C.5.16).
     """
 
     member: TimeMember | None = None
@@ -59,6 +60,7 @@ class Wish:
     last: int | None = None
     limit: int = 1000
     spans: tuple[tuple[int, int], ...] | None = None
+    carry_scope: bool = False
 
     def takes(self, fact: Fact) -> bool:
         """Return whether an instance is asked for, `last` and `limit` apart."""

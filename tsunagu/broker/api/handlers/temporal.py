@@ -107,7 +107,7 @@ def asked(call: Call, services: Services, context: Context, params: dict[str, An
     limit = call.params.get("limit", services.settings.default_limit)
     most = min(services.settings.temporal_limit, max(LARGEST_PAGE // max(limit, 1), 1))
     wish = wish_of(params, context, limit=most, required=True)
-    return query, wish
+    return query, replace(wish, carry_scope=query.scope is not None)
 
 
 async def run(call: Call, services: Services, context: Context, params: dict[str, Any], path: str) -> Answer:
@@ -187,7 +187,7 @@ def shown_scopes(evolution: Evolution, wish: Wish) -> list[Fact]:
     After a scope query also the one that was valid when that time began (C.5.16).
     """
     found = [fact for fact in evolution.scopes if replace(wish, spans=None).takes(fact)]
-    if wish.spans is not None and wish.window is not None and wish.window.start is not None:
+    if wish.carry_scope and wish.window is not None and wish.window.start is not None:
         start = wish.window.start
         before = [fact for fact in evolution.scopes if (fact.moment(None) or 0) < start]
         found = [*before[-1:], *found]
