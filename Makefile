@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
+JOBS ?= 2
 APT := run, as root or with sudo: apt-get install
 
 .DEFAULT_GOAL := help
@@ -41,7 +42,7 @@ demo-check: $(STAMP) ## start a demo city of its own and check it from outside, 
 	@$(BIN)/pytest tests/drills/test_demo_city.py -v $(ARGS)
 
 test: $(STAMP) ## the whole suite, against real servers
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 drills: $(STAMP) ## the long form of the drills, with their figures: kills real processes again and again
 	@TSUNAGU_DRILLS=long $(BIN)/pytest -m drill -s $(ARGS)

@@ -14,6 +14,7 @@ import structlog
 
 from tsunagu.adapters.mapping import VALUE_MEMBERS
 from tsunagu.adapters.sink import SinkUnavailable
+from tsunagu.background import end
 from tsunagu.broker.errors import ResourceNotFound, Unavailable
 from tsunagu.broker.jsonld.context import CORE
 from tsunagu.schemas.entity import instances, stored_name
@@ -60,9 +61,7 @@ class CommandWatch:
 
     async def stop(self) -> None:
         """Stop; what is not passed on yet is found at the next start."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
 
     def committed(self, changes: Sequence[Change]) -> None:
         """Take changes of one tenant in commit order; see `ChangeListener`."""

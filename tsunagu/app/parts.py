@@ -24,6 +24,7 @@ from tsunagu.app.command_watch import CommandWatch
 from tsunagu.app.device_push import DevicePusher
 from tsunagu.app.mqtt import connections, main_door
 from tsunagu.app.sink import BrokerSink
+from tsunagu.background import end
 from tsunagu.broker.access.outgoing import OutgoingGuard
 from tsunagu.broker.api.feed import Streams
 from tsunagu.broker.api.origin import own_base
@@ -243,9 +244,7 @@ class Parts:
         if self.mqtt is not None:
             await self.mqtt.stop()
         await self.door.stop()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         await self.command_watch.stop()
         await self.committer.close()
         await self.pusher.close()

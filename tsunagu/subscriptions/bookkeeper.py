@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from tsunagu.background import end
 from tsunagu.broker.errors import NgsiError
 
 if TYPE_CHECKING:
@@ -64,5 +65,4 @@ class Bookkeeper:
     async def close(self) -> None:
         """Stop writing."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from tsunagu.background import end
 from tsunagu.broker.changes import Change
 from tsunagu.broker.errors import NgsiError
 from tsunagu.subscriptions.gaps import Gaps
@@ -246,8 +247,7 @@ class Follower:
     async def close(self) -> None:
         """Stop looking."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
             self._task = None
 
     def clear(self) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from tsunagu.background import end
 from tsunagu.broker.errors import NgsiError
 from tsunagu.subscriptions.job import Job
 from tsunagu.subscriptions.parking import Parking
@@ -277,8 +278,6 @@ class Outbox:
         for queue in self._queues.values():
             queue.close()
         loads = list(self._loads.values())
-        for task in loads:
-            task.cancel()
-        await asyncio.gather(*loads, return_exceptions=True)
+        await end(*loads)
         for queue in self._queues.values():
             await queue.ended()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from tsunagu.background import end
 from tsunagu.broker.errors import NgsiError
 from tsunagu.broker.storage.parked import DeadLetter, Parked
 
@@ -281,5 +282,4 @@ class Parking:
     async def close(self) -> None:
         """Stop the background task."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)

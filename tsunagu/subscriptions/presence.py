@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from tsunagu.background import end
 from tsunagu.broker.errors import NgsiError
 from tsunagu.subscriptions.calls import ROLE as ROLE_CALL
 from tsunagu.subscriptions.calls import WRITERS
@@ -175,6 +176,5 @@ class Presence:
     async def close(self) -> None:
         """Stop watching."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
             self._task = None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from tsunagu.background import end
 from tsunagu.broker.errors import NgsiError
 from tsunagu.broker.operations.subscriptions import KIND
 from tsunagu.subscriptions.index import SubscriptionIndex
@@ -163,5 +164,4 @@ class SubscriptionStore:
     async def close(self) -> None:
         """Stop following."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)

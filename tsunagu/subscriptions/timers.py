@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from tsunagu.background import end
 from tsunagu.broker.changes import Change
 from tsunagu.broker.errors import NgsiError
 from tsunagu.broker.query.linked import resolve_linked
@@ -122,6 +123,4 @@ class Timers:
     async def close(self) -> None:
         """Stop."""
         tasks = [*([self._task] if self._task is not None else []), *self._busy.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)

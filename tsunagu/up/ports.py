@@ -62,9 +62,18 @@ def listens(pid: int, port: int) -> bool:
     """Tell whether this process listens on the TCP port, from /proc (False for a process of another user)."""
     sockets = {f"socket:[{inode}]" for inode in _listening(port)}
     try:
-        return any(str(entry.readlink()) in sockets for entry in Path(f"/proc/{pid}/fd").iterdir())
+        descriptors = list(Path(f"/proc/{pid}/fd").iterdir())
     except OSError:
         return False
+    return any(_target(descriptor) in sockets for descriptor in descriptors)
+
+
+def _target(descriptor: Path) -> str:
+    """Give what a descriptor stands for; nothing if it was closed meanwhile."""
+    try:
+        return str(descriptor.readlink())
+    except OSError:
+        return ""
 
 
 def _listening(port: int) -> list[str]:

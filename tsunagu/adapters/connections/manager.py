@@ -17,6 +17,7 @@ from tsunagu.adapters import clock
 from tsunagu.adapters.connections.book import RouteBook, RoutedTopics
 from tsunagu.adapters.connections.route import compile_route
 from tsunagu.adapters.sink import SinkUnavailable
+from tsunagu.background import end
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -86,8 +87,7 @@ class Connections:
     async def stop(self) -> None:
         """Close all doors in order."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
         await asyncio.gather(*(door.stop() for _, door in self._doors.values()))
         await asyncio.gather(*self._telling, return_exceptions=True)
 

@@ -23,6 +23,7 @@ from tsunagu.adapters.inbound import packets
 from tsunagu.adapters.inbound.connection import KEEP_ALIVE, UNSUPPORTED_VERSION, Connection, Refused
 from tsunagu.adapters.inbound.packets import V5, V311, Publication
 from tsunagu.adapters.sink import SinkUnavailable
+from tsunagu.background import end
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -157,9 +158,7 @@ class MqttDoor:
         self._arrived.set()
         if self._tasks:
             await asyncio.wait({self._tasks[0]}, timeout=timeout)
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await end(*self._tasks)
         self._lost()
 
     def use(self, topics: Topics) -> None:

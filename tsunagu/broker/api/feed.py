@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from fastapi import APIRouter, Request, Response
 
+from tsunagu.background import end
 from tsunagu.broker.api.deliveries import ProblemRoute
 from tsunagu.broker.api.links import context_link
 from tsunagu.broker.api.params import pairs
@@ -77,9 +78,7 @@ class EventStream(Response):
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(*tasks)
             await self._events.aclose()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

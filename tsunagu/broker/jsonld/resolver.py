@@ -10,6 +10,7 @@ from urllib.parse import urljoin
 
 import orjson
 
+from tsunagu.background import end
 from tsunagu.broker.errors import BadRequestData, NgsiError
 from tsunagu.broker.jsonld.context import CORE, Context
 from tsunagu.broker.jsonld.core import is_core_url
@@ -100,9 +101,7 @@ class ContextResolver:
     async def close(self) -> None:
         """Stop the fetches under way and close the connections."""
         tasks = list(self._fetches.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
         await self._fetcher.close()
 
     async def _collect(self, source: Any, base: str | None, chain: tuple[str, ...], found: list[Definition]) -> None:

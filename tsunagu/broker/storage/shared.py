@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from tsunagu.background import end
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -129,7 +131,5 @@ class RedisFanout:
 
     async def close(self) -> None:
         """See `Fanout.close`."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         await self._client.aclose()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from tsunagu.background import end
 from tsunagu.broker.changes import Change, Position
 from tsunagu.broker.errors import NgsiError
 from tsunagu.subscriptions.feeds.cursor import SLACK, Cursor
@@ -158,8 +159,7 @@ class Tail:
     async def close(self) -> None:
         """Stop."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
 
 
 class Tails:

@@ -17,6 +17,7 @@ from urllib.parse import quote_plus, urlencode, urlsplit
 
 import orjson
 
+from tsunagu.background import end
 from tsunagu.broker.access.tls import Certificates, certificates_of
 from tsunagu.schemas.endpoint import (
     AUDIENCE,
@@ -139,9 +140,7 @@ class Tokens:
     async def close(self) -> None:
         """Ask for nothing any more."""
         tasks = list(self._asking.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
 
 
 def token_in(place: str, status: int, body: bytes) -> tuple[str, float]:

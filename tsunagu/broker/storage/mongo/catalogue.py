@@ -15,6 +15,7 @@ import structlog
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
+from tsunagu.background import end
 from tsunagu.broker.errors import AlreadyExists
 from tsunagu.broker.storage.catalogue import Announcement, Deed, Entry
 from tsunagu.broker.storage.mongo.faults import translated
@@ -62,8 +63,7 @@ class MongoCatalogue:
     async def close(self) -> None:
         """Stop following."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
 
     def watch(self, kinds: frozenset[str], callback: Callable[[Announcement], None]) -> None:
         """Have `callback` called for every write of these kinds; see `storage.catalogue.Catalogue`."""

@@ -20,6 +20,7 @@ from bson.errors import BSONError
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
+from tsunagu.background import end
 from tsunagu.broker.errors import InternalError, NgsiError, Unavailable
 from tsunagu.broker.storage.mongo.client import DURABLE
 from tsunagu.broker.storage.mongo.faults import DUPLICATE_KEY, UNAVAILABLE, is_outage, is_transient, refusal
@@ -289,9 +290,7 @@ class Committer:
         while any(lane.in_flight or len(lane) for lane in self._lanes.values()):  # noqa: ASYNC110 - once, at the end
             await asyncio.sleep(0.005)
         self._closing = True
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
 
 
 async def _find(

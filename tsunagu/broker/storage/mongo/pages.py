@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from tsunagu.background import end
 from tsunagu.broker.errors import NgsiError, TooManyResults
 from tsunagu.broker.storage.mongo.bookmarks import Bookmarks
 from tsunagu.broker.storage.mongo.faults import translated
@@ -265,9 +266,7 @@ class Pages:
 
     async def close(self) -> None:
         """End the surveys that are being made."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
 
 
 def is_plain(where: dict[str, Any]) -> bool:
