@@ -13,7 +13,8 @@ async def end(*tasks: asyncio.Task[Any]) -> None:
 
     A cancellation can be lost: `asyncio.wait_for` of Python 3.11, which the database driver connects with, swallows one
     that comes in the same turn of the event loop as its result. A loop that tries again for ever would then go on for
-    ever; so whoever has not ended is cancelled again.
+    ever; so whoever has not ended is cancelled again. A task that must finish something when it is cancelled is not for
+    this function: tell it to stop and wait for it, as the MQTT door does with its pump.
     """
     left = set(tasks)
     while left:
