@@ -124,9 +124,9 @@ async def test_a_restart_tells_nothing_twice(place: Site) -> None:
     """What the entity says already is not told again."""
     await beat(place, "C", 0)
     await place.pipeline.sweep(START + 5 * MINUTE)
-    place.pipeline.health = HealthMonitor()
+    place.pipeline.reduction.health = HealthMonitor()
     async for plan in place.registry.watched():
-        place.pipeline.health.watch(plan, START + 6 * MINUTE)
+        place.pipeline.reduction.health.watch(plan, START + 6 * MINUTE)
     await place.pipeline.sweep(START + 60 * MINUTE)
     assert [state for _, state in states(place)].count("offline") == 1
 
@@ -135,7 +135,7 @@ async def test_who_never_spoke_does_not_fall_silent(place: Site) -> None:
     """A provisioned camera that was never switched on is not offline."""
     await place.store.create_devices("", "/", [{"device_id": "new", "apikey": "cam"}])
     async for plan in place.registry.watched():
-        place.pipeline.health.watch(plan, START)
+        place.pipeline.reduction.health.watch(plan, START)
     await place.pipeline.sweep(START + 60 * MINUTE)
     assert place.sink.updates == []
 

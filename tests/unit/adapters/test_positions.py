@@ -122,6 +122,6 @@ async def test_a_reader_whose_position_is_old_gives_none(street: Site) -> None:
 async def test_a_restarted_process_asks_for_the_present_position(street: Site) -> None:
     """What the entity says counts if it is of that time."""
     await take(street, gps(100))
-    street.pipeline.positions.__init__()  # type: ignore[misc]
+    street.pipeline.reduction.positions.__init__()  # type: ignore[misc]
     await take(street, heard("bike", 110))
     assert sightings(street) == [("bike", place(100))]

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 
     from tsunagu.adapters.format import Format, Route
-    from tsunagu.adapters.pipeline import Pipeline, Work
+    from tsunagu.adapters.pipeline import Pipeline
+    from tsunagu.adapters.work import Work
 
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from tsunagu.adapters.message import Message
-    from tsunagu.adapters.pipeline import Pipeline, Work
+    from tsunagu.adapters.pipeline import Pipeline
+    from tsunagu.adapters.work import Work
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tsunagu.adapters.devices.plan import Plan, compile_plan
 from tsunagu.adapters.errors import DeviceNotFound
-from tsunagu.adapters.pipeline import Pipeline, Work
+from tsunagu.adapters.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tsunagu.adapters.catalogue import Entry
     from tsunagu.adapters.devices.registry import CatalogueRegistry
     from tsunagu.adapters.message import Measure, Message
+    from tsunagu.adapters.work import Work
 
 HIDDEN = ("tag", "address", "apikey")
 

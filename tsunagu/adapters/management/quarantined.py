@@ -9,7 +9,8 @@ from tsunagu.adapters.catalogue import QUARANTINE, Catalogue, Entry
 from tsunagu.adapters.message import Message
 
 if TYPE_CHECKING:
-    from tsunagu.adapters.pipeline import Pipeline, Work
+    from tsunagu.adapters.pipeline import Pipeline
+    from tsunagu.adapters.work import Work
 
 BATCH = 100
 
