@@ -54,6 +54,7 @@ from tsunagu.broker.storage.mongo.deliveries import MongoDeliveryRecords
 from tsunagu.broker.storage.mongo.entities import MongoReader
 from tsunagu.broker.storage.mongo.history import MongoHistory
 from tsunagu.broker.storage.mongo.leases import MongoLeases
+from tsunagu.broker.storage.mongo.orphans import Orphans
 from tsunagu.broker.storage.mongo.parked import MongoParkedDeliveries
 from tsunagu.broker.storage.mongo.tail import MongoTail
 from tsunagu.broker.storage.shared import MemoryFanout, RedisFanout
@@ -208,6 +209,8 @@ class Parts:
     async def start(self) -> None:
         """Bring everything up. Waits for MongoDB for a while; raises Unavailable when it does not come."""
         await self._until_store_answers()
+        orphans = Orphans(self.databases.client, self.databases.application)
+        self._tasks.append(asyncio.create_task(orphans.run(), name="orphans"))
         await self.databases.ready("")
         await self.catalogue.start()
         await self.indexes.load()

@@ -44,9 +44,10 @@ class Databases:
 
     def __init__(self, settings: Settings) -> None:
         self._prefix = settings.database_prefix
+        self.application = f"tsunagu:{settings.name}"
         self.client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
             settings.mongodb_uri.get_secret_value(),
-            appname=f"tsunagu:{settings.name}",
+            appname=self.application,
             w="majority",
             journal=True,
             retryWrites=True,

@@ -38,7 +38,7 @@ INDEXES: dict[str, tuple[IndexModel, ...]] = {
 }
 
 
-OBSOLETE = {CHANGES: ("entity",)}
+OBSOLETE = {CHANGES: frozenset({"entity"})}
 INDEX_NOT_FOUND = 27
 
 
@@ -52,12 +52,12 @@ async def ensure_indexes(database: AsyncDatabase[dict[str, Any]]) -> None:
     for name, models in INDEXES.items():
         await database[name].create_indexes(list(models))
     for name, obsolete in OBSOLETE.items():
-        for index in obsolete:
+        for index in obsolete & (await database[name].index_information()).keys():
             await _drop(database, name, index)
 
 
 async def _drop(database: AsyncDatabase[dict[str, Any]], collection: str, index: str) -> None:
-    """Drop an index; another process may have done so already."""
+    """Drop an index, which waits for every open transaction; another process may have done so already."""
     command = {"dropIndexes": collection, "index": index}
     await database.command(command, check=True, allowable_errors=[INDEX_NOT_FOUND])
 
