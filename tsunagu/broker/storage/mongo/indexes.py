@@ -1,4 +1,9 @@
-"""The collections of a tenant and their indexes. Each index costs 10–30 % of the writes: there are few."""
+"""The collections of a tenant and their indexes. Each index costs 10–30 % of the writes: there are few.
+
+Once an update touches one indexed member of an entity, MongoDB asks its catalog of each index whether it is valid in
+the transaction's snapshot, and reads the descriptions of all of them to know: what that costs grows with the square of
+their number. So one wildcard index serves the members of entities that each stand alone (docs/decisions/0021).
+"""
 
 from __future__ import annotations
 
@@ -17,15 +22,14 @@ EVOLUTIONS = "evolutions"
 RECEIPTS = "receipts"
 WATERMARKS = "watermarks"
 
+MEMBERS = "members"
 MODIFIED = "modifiedAt"
 RECEIPT_SECONDS = 7 * 24 * 3600
 
 INDEXES: dict[str, tuple[IndexModel, ...]] = {
     ENTITIES: (
         IndexModel([("type", ASCENDING), ("_id", ASCENDING)], name="type"),
-        IndexModel([("scope", ASCENDING)], name="scope", sparse=True),
-        IndexModel([(SPAN, ASCENDING)], name=MODIFIED),
-        IndexModel([("due", ASCENDING)], name="due", sparse=True),
+        IndexModel([("$**", ASCENDING)], name=MEMBERS, wildcardProjection={"scope": 1, SPAN: 1, "due": 1}),
         IndexModel([("geo", GEOSPHERE)], name="geo"),
     ),
     CHANGES: (
@@ -38,7 +42,7 @@ INDEXES: dict[str, tuple[IndexModel, ...]] = {
 }
 
 
-OBSOLETE = {CHANGES: frozenset({"entity"})}
+OBSOLETE = {ENTITIES: frozenset({"scope", MODIFIED, "due"}), CHANGES: frozenset({"entity"})}
 INDEX_NOT_FOUND = 27
 
 
