@@ -16,7 +16,8 @@ from typing import Any
 
 import orjson
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+from tests.endpoint import OK, Endpoint
+
 REFUSED = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
 HANG = float("inf")
 
@@ -81,46 +82,24 @@ class Receivers:
         return len(self.got[path]) - len(self.values(path))
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(Endpoint):
     def __init__(self, receivers: Receivers) -> None:
+        super().__init__()
         self._receivers = receivers
-        self._buffer = b""
-        self._transport: asyncio.Transport | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        while True:
-            head, found, rest = self._buffer.partition(b"\r\n\r\n")
-            if not found:
-                return
-            lines = head.split(b"\r\n")
-            length = next(int(line[15:]) for line in lines if line[:15].lower() == b"content-length:")
-            if len(rest) < length:
-                return
-            self._buffer = rest[length:]
-            self._answer(lines[0].split(b" ")[1].decode(), rest[:length])
-
-    def _answer(self, path: str, body: bytes) -> None:
+    def answer(self, method: bytes, path: str, body: bytes) -> None:
         receivers = self._receivers
         if path in receivers.down:
-            self._write(REFUSED)
+            self.write(REFUSED)
             return
         delay = receivers.delays.get(path, 0.0)
         if delay == HANG:
             return
         receivers.take(path, body)
         if delay:
-            asyncio.get_running_loop().call_later(delay, self._write, OK)
+            asyncio.get_running_loop().call_later(delay, self.write, OK)
         else:
-            self._write(OK)
-
-    def _write(self, answer: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(answer)
+            self.write(OK)
 
 
 @contextlib.asynccontextmanager

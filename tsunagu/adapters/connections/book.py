@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from tsunagu.adapters.errors import MethodNotAllowed, PathNotFound
@@ -30,7 +31,7 @@ class RoutedTopics:
         self._routes = routes
         self._standard = standard
         self._realm = realm
-        self._cache: dict[str, Found | None] = {}
+        self._route_of = lru_cache(MAX_CACHED)(partial(first, self._routes))
         filters = [route.pattern.filter for route in routes]
         self.filters = list(dict.fromkeys([*filters, *(TREE.filters if standard else ())]))
 
@@ -45,16 +46,6 @@ class RoutedTopics:
         if match is None:
             return None
         return Message(match[0], body, received, match[1], topic, realm=self._realm)
-
-    def _route_of(self, topic: str) -> Found | None:
-        try:
-            return self._cache[topic]
-        except KeyError:
-            pass
-        if len(self._cache) >= MAX_CACHED:
-            self._cache.clear()
-        found = self._cache[topic] = first(self._routes, topic)
-        return found
 
 
 class RouteBook:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class TopicTree:
 
     def __init__(self, formats: Iterable[Format]) -> None:
         self._root: dict[str, Any] = {}
-        self._cache: dict[str, Match | None] = {}
+        self.match = lru_cache(MAX_CACHED)(self._match)
         self.filters: list[str] = []
         for row in formats:
             for topic in row.topics:
@@ -44,23 +45,15 @@ class TopicTree:
         node[" end "] = (format_name, tuple(names), named)
         self.filters.append(mqtt_filter(pattern))
 
-    def match(self, topic: str) -> Match | None:
+    def _match(self, topic: str) -> Match | None:
         """Return the format's name and the named parts of a topic; None if no pattern takes it."""
-        try:
-            return self._cache[topic]
-        except KeyError:
-            pass
-        if len(self._cache) >= MAX_CACHED:
-            self._cache.clear()
         levels = topic.split("/")
         end = _walk(self._root, levels, 0)
-        found = None
-        if end is not None:
-            (format_name, names, named), rest = end
-            parts = {name: levels[position] for position, name in names}
-            found = (format_name, {**parts, **named, **({"rest": rest} if rest is not None else {})})
-        self._cache[topic] = found
-        return found
+        if end is None:
+            return None
+        (format_name, names, named), rest = end
+        parts = {name: levels[position] for position, name in names}
+        return format_name, {**parts, **named, **({"rest": rest} if rest is not None else {})}
 
 
 def _walk(node: dict[str, Any], levels: list[str], position: int) -> tuple[Any, str | None] | None:

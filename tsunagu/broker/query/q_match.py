@@ -61,22 +61,14 @@ def _any(parts: tuple[Matcher, ...]) -> Matcher:
 
 def _at(names: tuple[str, ...], test: InstanceTest) -> Matcher:
     """Return whether any instance of the attribute at the path passes the test."""
-    for name in reversed(names[1:]):
+    for name in reversed(names):
         test = _any_instance(name, test)
-    name = names[0]
-
-    def matches(document: Document) -> bool:
-        found = document["attrs"].get(name)
-        if found is None:
-            return False
-        if isinstance(found, dict):
-            return test(found)
-        return any(map(test, found))
-
-    return matches
+    return lambda document: test(document["attrs"])
 
 
 def _any_instance(name: str, test: InstanceTest) -> InstanceTest:
+    """Return whether any instance of what stands under the name passes the test."""
+
     def matches(instance: Instance) -> bool:
         found = instance.get(name)
         if found is None:
