@@ -125,7 +125,7 @@ class RecordingSink:
     def updates(self) -> list[EntityUpdate]:
         return [update for _, updates in self.writes for update in updates]
 
-    async def write(self, tenant, updates):
+    async def write(self, tenant, updates, *, succession=None):
         if self.away:
             raise SinkUnavailable("the store is away", 7)
         self.writes.append((tenant, list(updates)))

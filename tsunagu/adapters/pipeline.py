@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter as TallyCounter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from tsunagu.adapters import clock, metrics
 from tsunagu.adapters.configuration import answer_configuration
 from tsunagu.adapters.conversion import keep_time, map_values, unpack, validate
-from tsunagu.adapters.errors import EntityRefused
 from tsunagu.adapters.identification import decode, identify
 from tsunagu.adapters.message import CommandResult, ConfigurationRequest, Measure
+from tsunagu.adapters.part import Part
 from tsunagu.adapters.reduction import Reduction
 from tsunagu.adapters.sink import SinkUnavailable
 from tsunagu.adapters.time_policy import TimePolicy
 from tsunagu.adapters.work import Work, by_tenant
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Coroutine, Sequence
 
     from tsunagu.adapters.commands import Commands
     from tsunagu.adapters.devices.registry import DeviceRegistry
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tsunagu.adapters.message import Message
     from tsunagu.adapters.pseudonyms import Pseudonyms
     from tsunagu.adapters.quarantine import Quarantine
-    from tsunagu.adapters.sink import EntityUpdate, Sink
+    from tsunagu.adapters.sink import EntityUpdate, Sink, Succession
 
 SWEEP_SECONDS = 5.0
 SET_ASIDE_AT_ONCE = 16
@@ -75,22 +75,18 @@ class Pipeline:
         self.reduction.note_failures(work, self.registry)
         return work
 
-    async def commit(self, work: Sequence[Work]) -> None:
-        """Write all updates, tenant by tenant, in order of arrival; set aside what failed. Raises SinkUnavailable."""
-        for tenant, updates, sources in by_tenant(work):
-            try:
-                outcomes = await self.sink.write(tenant, updates)
-            except SinkUnavailable:
-                for update in updates:
-                    update.fresh = (
-                        False  # some may have been committed: from now on their receipts are to be looked for
-                    )
-                raise
-            metrics.UPDATES.inc(len(updates))
-            for outcome, source in zip(outcomes, sources, strict=True):
-                source.written = True
-                if outcome.status == "refused" and source.error is None:
-                    source.error = EntityRefused(outcome.reason)
+    def commit(self, work: Sequence[Work], succession: Succession | None = None) -> Coroutine[Any, Any, None]:
+        """Queue all updates, in order of arrival, before it returns; what it returns waits until all is committed.
+
+        What failed is set aside then. Of several commits under way that share a succession none overtakes another.
+        The waiting raises SinkUnavailable.
+        """
+        return self._commit(work, [Part(self.sink, *one, succession) for one in by_tenant(work)])
+
+    async def _commit(self, work: Sequence[Work], parts: Sequence[Part]) -> None:
+        failures = [one for one in await asyncio.gather(*(part.settle() for part in parts)) if one is not None]
+        if failures:
+            raise failures[0]
         await self._follow_up(work)
         for name, number in TallyCounter(one.message.format for one in work).items():
             metrics.MESSAGES.labels(name).inc(number)

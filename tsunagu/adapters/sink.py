@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -61,11 +61,27 @@ class SinkUnavailable(Exception):
         self.retry_after = retry_after
 
 
+@dataclass(slots=True)
+class Succession:
+    """Calls of `Sink.write` that must not overtake each other, though several are under way.
+
+    Once one of them failed with SinkUnavailable, it is `broken`, and those that follow fail too, until whoever makes
+    the calls, and knows what is missing, puts it back.
+    """
+
+    broken: bool = False
+
+
 class Sink(Protocol):
     """Where entity updates go."""
 
-    async def write(self, tenant: str, updates: Sequence[EntityUpdate]) -> list[Outcome]:
-        """Commit the updates durably, in order; return an outcome for each. Raises SinkUnavailable."""
+    def write(
+        self, tenant: str, updates: Sequence[EntityUpdate], *, succession: Succession | None = None
+    ) -> Awaitable[list[Outcome]]:
+        """Queue the updates, in order, before it returns; what it returns waits until they are committed durably.
+
+        That gives an outcome for each. Both the call and the waiting raise SinkUnavailable.
+        """
 
     async def read(self, tenant: str, entity_id: str) -> dict[str, Any] | None:
         """Return the entity's attributes, normalized, by term; None if there is no entity. Raises SinkUnavailable."""

@@ -13,9 +13,10 @@ from tsunagu.broker.representations import View
 from tsunagu.broker.storage.writes import DUPLICATE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from asyncio import Future
+    from collections.abc import Awaitable, Sequence
 
-    from tsunagu.adapters.sink import EntityUpdate
+    from tsunagu.adapters.sink import EntityUpdate, Succession
     from tsunagu.broker.operations.entities import Entities
     from tsunagu.broker.operations.reports import Reports
     from tsunagu.schemas.entity import Expanded
@@ -32,8 +33,10 @@ class BrokerSink:
         self._entities = entities
         self._statics: dict[int, tuple[Any, Expanded]] = {}
 
-    async def write(self, tenant: str, updates: Sequence[EntityUpdate]) -> list[Outcome]:
-        """Commit the updates durably, in order; return an outcome for each. Raises SinkUnavailable."""
+    def write(
+        self, tenant: str, updates: Sequence[EntityUpdate], *, succession: Succession | None = None
+    ) -> Awaitable[list[Outcome]]:
+        """Queue the updates, in order, before it returns; see `adapters.sink.Sink`. Raises SinkUnavailable."""
         outcomes: list[Outcome | None] = [None] * len(updates)
         reports: list[Report] = []
         places: list[int] = []
@@ -44,17 +47,10 @@ class BrokerSink:
             except BadRequestData as error:
                 outcomes[place] = Outcome("refused", error.detail)
         try:
-            answers = await self._reports.take(tenant, reports)
+            answers = self._reports.take(tenant, reports, succession=succession)
         except Unavailable as error:
             raise SinkUnavailable(error.detail, error.retry_after) from error
-        for place, answer in zip(places, answers, strict=True):
-            if isinstance(answer, Unavailable):
-                raise SinkUnavailable(answer.detail, answer.retry_after)
-            if isinstance(answer, NgsiError):
-                outcomes[place] = Outcome("refused", answer.detail)
-            else:
-                outcomes[place] = REPEATED if answer is DUPLICATE else STORED
-        return [outcome for outcome in outcomes if outcome is not None]
+        return _outcomes(outcomes, places, answers)
 
     def _report(self, update: EntityUpdate) -> Report:
         """Return the report of an update. Raises BadRequestData."""
@@ -85,3 +81,15 @@ class BrokerSink:
         return (
             {key: value for key, value in rendered.items() if key not in {"id", "type", "scope"}} if rendered else None
         )
+
+
+async def _outcomes(outcomes: list[Outcome | None], places: list[int], answers: Future[list[Any]]) -> list[Outcome]:
+    """Wait for the answers and put what they say into their places. Raises SinkUnavailable."""
+    for place, answer in zip(places, await answers, strict=True):
+        if isinstance(answer, Unavailable):
+            raise SinkUnavailable(answer.detail, answer.retry_after)
+        if isinstance(answer, NgsiError):
+            outcomes[place] = Outcome("refused", answer.detail)
+        else:
+            outcomes[place] = REPEATED if answer is DUPLICATE else STORED
+    return [outcome for outcome in outcomes if outcome is not None]

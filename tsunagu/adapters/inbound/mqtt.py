@@ -1,9 +1,8 @@
 """The MQTT door: subscribes to the topics of all formats and acknowledges a message after its commit, never before.
 
 QoS 1, a stable client id and a persistent session let the MQTT broker keep what we have not acknowledged; its Receive
-Maximum (MQTT 5) bounds what is under way, and while too much waits here nothing is read. While one batch is being
-committed the next one is prepared. While the sink is unavailable the same messages are tried again, in order, for
-ever. MQTT 5 with 3.1.1 as the fallback; reconnects for ever.
+Maximum (MQTT 5) bounds what is under way, and while too much waits here nothing is read. While some batches are being
+committed the next one is prepared (`batches.py`). MQTT 5 with 3.1.1 as the fallback; reconnects for ever.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import asyncio
 import ssl
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit
 
 import structlog
@@ -20,19 +19,18 @@ import structlog
 from tsunagu.adapters import metrics
 from tsunagu.adapters.connections.book import RoutedTopics
 from tsunagu.adapters.inbound import packets
+from tsunagu.adapters.inbound.batches import Batches, persist
 from tsunagu.adapters.inbound.connection import KEEP_ALIVE, UNSUPPORTED_VERSION, Connection, Refused
 from tsunagu.adapters.inbound.packets import V5, V311, Publication
 from tsunagu.adapters.sink import SinkUnavailable
 from tsunagu.background import end
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from tsunagu.adapters.message import Message
     from tsunagu.adapters.pipeline import Pipeline
     from tsunagu.adapters.work import Work
-
-T = TypeVar("T")
 
 DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883, "tcp": 1883, "ssl": 8883}
 TLS = frozenset(("mqtts", "ssl"))
@@ -46,7 +44,8 @@ MAX_BODY = 1024 * 1024
 MAX_WAITING = 64 * 1024 * 1024  # bytes of payload that wait here before the door stops reading
 AT_ONCE = 100  # messages prepared in one go of the event loop
 BYTES_AT_ONCE = 256 * 1024  # and their payloads; they become many times as much while they are prepared
-BATCH_BYTES = 4 * 1024 * 1024  # bytes of payload of one commit
+BATCH_BYTES = 4 * 1024 * 1024  # bytes of payload on their way to the commit
+BESIDE = 500  # messages that make a batch beside others that are under way
 
 log = structlog.get_logger(__name__)
 
@@ -139,6 +138,7 @@ class MqttDoor:
         self._subscribed: list[str] = []
         self._inbox: deque[Arrival] = deque()
         self._bytes = 0
+        self._batches = Batches(pipeline, done=self._acknowledge, longest_wait=longest_wait)
         self._arrived = asyncio.Event()
         self._connection: Connection | None = None
         self._ever_connected = False
@@ -307,37 +307,48 @@ class MqttDoor:
     # The way of the messages.
 
     async def _run(self) -> None:
-        """Prepare what arrives, and commit batch after batch: what gathers while one is being committed is the next."""
+        """Prepare what arrives, and bring batch after batch on its way to the commit."""
         arrivals: list[Arrival] = []
         work: list[Work] = []
         size = 0
-        committing: asyncio.Task[None] | None = None
-        while not self._stopping:
-            if self._inbox and len(arrivals) < self.batch and size < BATCH_BYTES:
-                part = self._next(min(AT_ONCE, self.batch - len(arrivals)))
-                messages = [message for one in part if (message := self._message(one)) is not None]
-                work += await self._persist(lambda messages=messages: self.pipeline.prepare(messages))  # type: ignore[misc]
-                arrivals += part
-                size += sum(map(_size, part))
-                await asyncio.sleep(0)
-            elif committing is not None and not committing.done():
-                await self._either(committing)
-            elif not arrivals:
-                self._arrived.clear()
-                await self._arrived.wait()
-            enough = len(arrivals) >= min(AT_ONCE, self.batch) or size >= BATCH_BYTES or not self._inbox
-            if arrivals and enough and (committing is None or committing.done()):
-                committing = asyncio.create_task(self._commit(arrivals, work), name="mqtt-commit")
-                arrivals, work, size = [], [], 0
-        if committing is not None:
-            await committing
+        try:
+            while not self._stopping:
+                if self._inbox and len(arrivals) < self.batch and size < BATCH_BYTES:
+                    part = self._next(min(AT_ONCE, self.batch - len(arrivals)))
+                    work += await self._prepare(part)
+                    arrivals += part
+                    size += sum(map(_size, part))
+                    await asyncio.sleep(0)
+                elif self._batches:
+                    self._arrived.clear()
+                    await self._batches.wait(self._arrived)
+                elif not arrivals:
+                    self._arrived.clear()
+                    await self._arrived.wait()
+                await self._batches.settle()
+                if arrivals and self._may_start(len(arrivals), size):
+                    metrics.WAITING.labels("mqtt").set(self._batches.messages + len(arrivals) + len(self._inbox))
+                    self._batches.start(arrivals, work, size)
+                    arrivals, work, size = [], [], 0
+            await self._batches.finish()
+        finally:
+            await self._batches.abandon()
 
-    async def _either(self, committing: asyncio.Task[None]) -> None:
-        """Wait until something arrives that may join the next batch, or the commit is done."""
-        self._arrived.clear()
-        arrived = asyncio.create_task(self._arrived.wait())
-        await asyncio.wait({arrived, committing}, return_when=asyncio.FIRST_COMPLETED)
-        arrived.cancel()
+    def _may_start(self, messages: int, size: int) -> bool:
+        """Tell whether a batch is large enough: not to be alone on its way, or to go beside others."""
+        batches = self._batches
+        if not batches:
+            return messages >= min(AT_ONCE, self.batch) or size >= BATCH_BYTES or not self._inbox
+        return (
+            messages >= BESIDE
+            and batches.messages + messages <= self.receive_maximum
+            and batches.size + size <= BATCH_BYTES
+        )
+
+    async def _prepare(self, part: Sequence[Arrival]) -> list[Work]:
+        """Take arrivals through the pipeline up to the commit."""
+        messages = [message for one in part if (message := self._message(one)) is not None]
+        return await persist(lambda: self.pipeline.prepare(messages), longest_wait=self.longest_wait)
 
     def _next(self, limit: int) -> list[Arrival]:
         """Take arrivals out of the inbox, and open the door again if it was closed for them."""
@@ -351,13 +362,6 @@ class MqttDoor:
             self._connection.hold(False)
         return part
 
-    async def _commit(self, arrivals: Sequence[Arrival], work: Sequence[Work]) -> None:
-        """Bring a batch to its commit, however long that takes, then acknowledge it."""
-        metrics.WAITING.labels("mqtt").set(len(arrivals) + len(self._inbox))
-        await self._persist(lambda: self.pipeline.commit(work))
-        self._acknowledge(arrivals)
-        metrics.WAITING.labels("mqtt").set(len(self._inbox))
-
     def _message(self, arrival: Arrival) -> Message | None:
         """Return the message in a publication; None for a topic that no format has."""
         publication = arrival.publication
@@ -370,21 +374,9 @@ class MqttDoor:
                 message.too_large = publication.size
         return message
 
-    async def _persist(self, step: Callable[[], Awaitable[T]]) -> T:
-        """Try a step until it is done: what is not committed must not be lost, whatever the reason."""
-        wait = 0.1
-        while True:
-            try:
-                return await step()
-            except SinkUnavailable as unavailable:
-                log.warning("device messages wait for the broker", reason=str(unavailable), seconds=round(wait, 1))
-            except Exception:
-                log.exception("device messages wait: a fault of the broker", seconds=round(wait, 1))
-            await asyncio.sleep(wait)
-            wait = min(wait * 2, self.longest_wait)
-
     def _acknowledge(self, arrivals: Sequence[Arrival]) -> None:
         """Acknowledge what came over the present connection; the rest is delivered again, and its receipts tell."""
+        metrics.WAITING.labels("mqtt").set(self._batches.messages + len(self._inbox))
         connection = self._connection
         if connection is not None:
             connection.acknowledge(

@@ -11,11 +11,12 @@ from tsunagu.broker.operations import patch
 from tsunagu.broker.storage.writes import Outcome, Write
 
 if TYPE_CHECKING:
+    from asyncio import Future
     from collections.abc import Sequence
 
     from tsunagu.broker.changes import Document
     from tsunagu.broker.errors import NgsiError
-    from tsunagu.broker.storage.writes import Writer
+    from tsunagu.broker.storage.writes import Succession, Writer
     from tsunagu.schemas.entity import Expanded
 
 
@@ -41,10 +42,13 @@ class Reports:
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
 
-    async def take(self, tenant: str, reports: Sequence[Report]) -> list[Any | NgsiError]:
-        """Commit reports in order; return for each the attributes that were too late, DUPLICATE, or its error.
+    def take(
+        self, tenant: str, reports: Sequence[Report], *, succession: Succession | None = None
+    ) -> Future[list[Any | NgsiError]]:
+        """Queue reports, in this order, before it returns.
 
-        Raises Unavailable when the store is away.
+        The future gives for each, once it is committed, the attributes that were too late, DUPLICATE, or its error.
+        `succession` is that of `storage.writes.Writer`. Raises Unavailable when the store cannot take them now.
         """
         writes = [
             Write(
@@ -57,7 +61,7 @@ class Reports:
             )
             for report in reports
         ]
-        return await self._writer.submit_all(tenant, writes)
+        return self._writer.queue(tenant, writes, succession=succession)
 
 
 def _apply(entity: Expanded, static: Expanded | None, before: Document | None, now: int) -> Outcome:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from asyncio import Future
+
     from tsunagu.broker.changes import Document, Touch
     from tsunagu.broker.errors import NgsiError
 
@@ -65,8 +67,26 @@ DUPLICATE = object()
 """The answer of a write whose receipt the store had already."""
 
 
+class Succession(Protocol):
+    """Writes of one sender that must not overtake each other, though several are under way.
+
+    Once one of them could not be taken (Unavailable), none that follows is taken either, until the sender, who knows
+    what is missing, has put `broken` back.
+    """
+
+    broken: bool
+
+
 class Writer(Protocol):
     """The write side of the store."""
+
+    def queue(
+        self, tenant: str, writes: Sequence[Write], *, succession: Succession | None = None
+    ) -> Future[list[Any | NgsiError]]:
+        """Queue writes, in this order, before it returns; the future gives for each its answer or its error, in order.
+
+        Raises Unavailable when the store cannot take them now.
+        """
 
     async def submit(self, tenant: str, write: Write) -> Any:
         """Commit one write and return its answer once it is durable.

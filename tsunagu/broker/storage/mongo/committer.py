@@ -26,7 +26,7 @@ from tsunagu.broker.storage.mongo.client import DURABLE
 from tsunagu.broker.storage.mongo.faults import DUPLICATE_KEY, UNAVAILABLE, is_outage, is_transient, refusal
 from tsunagu.broker.storage.mongo.group import Group
 from tsunagu.broker.storage.mongo.indexes import CHANGES, ENTITIES, EVOLUTIONS, RECEIPTS
-from tsunagu.broker.storage.mongo.lane import Item, Lane
+from tsunagu.broker.storage.mongo.lane import Item, Lane, settle_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tsunagu.broker.settings import Settings
     from tsunagu.broker.storage.mongo.attribute_indexes import AttributeIndexes
     from tsunagu.broker.storage.mongo.client import Database, Databases
-    from tsunagu.broker.storage.writes import Write
+    from tsunagu.broker.storage.writes import Succession, Write
 
 log = structlog.get_logger(__name__)
 
@@ -106,27 +106,36 @@ class Committer:
 
     async def submit(self, tenant: str, write: Write) -> Any:
         """Commit one write and return its answer once it is durable; see `storage.writes.Writer`."""
-        answer = (await self._queue(tenant, (write,)))[0]
+        answer = (await self.queue(tenant, (write,)))[0]
         if isinstance(answer, NgsiError):
             raise answer
         return answer
 
     async def submit_all(self, tenant: str, writes: Sequence[Write]) -> list[Any | NgsiError]:
         """Commit several writes; return for each its answer or its error, in order."""
-        return await self._queue(tenant, writes) if writes else []
+        return await self.queue(tenant, writes) if writes else []
 
-    async def _queue(self, tenant: str, writes: Sequence[Write]) -> list[Any | NgsiError]:
+    def queue(
+        self, tenant: str, writes: Sequence[Write], *, succession: Succession | None = None
+    ) -> asyncio.Future[list[Any | NgsiError]]:
+        """Queue several writes before it returns; see `storage.writes.Writer`. Raises Unavailable."""
         if self._closing:
             raise Unavailable("the broker is shutting down", retry_after=5)
+        if succession is not None and succession.broken:
+            raise Unavailable("writes that come before these wait to be sent again", retry_after=1)
         lane = self._lanes.get(tenant)
         if lane is None:
-            await self._databases.ready(tenant)
-            lane = self._lanes.setdefault(tenant, Lane(queue_limit=self._queue_limit))
-        ticket = lane.add(writes)
+            lane = self._lanes[tenant] = Lane(queue_limit=self._queue_limit)
+        try:
+            ticket = lane.add(writes, succession)
+        except Unavailable:
+            if succession is not None:
+                succession.broken = True
+            raise
         if self._may_start(lane):
             # Not at once: whatever else this turn of the event loop brings goes into the same group.
             asyncio.get_running_loop().call_soon(self._pump, tenant, lane)
-        return await ticket.future
+        return ticket.future
 
     def _may_start(self, lane: Lane) -> bool:
         """Tell whether a group may start: at once when none is in flight; beside others only if enough writes wait.
@@ -150,18 +159,21 @@ class Committer:
             task.add_done_callback(self._tasks.discard)
 
     async def _carry(self, tenant: str, lane: Lane, items: list[Item]) -> None:
-        """Commit one group, whatever it takes, and answer all its items."""
+        """Commit one group, whatever it takes, and answer all its items.
+
+        While MongoDB is away what waits is refused with them, so that no write overtakes an earlier one to its entity.
+        """
         try:
+            await self._databases.ready(tenant)
             await self._commit(tenant, items)
         except Unavailable as error:
-            for item in items:
-                item.settle(error)
+            settle_all(items, error)
             lane.refuse_all(error)
+        except NgsiError as error:
+            settle_all(items, error)
         except Exception as error:
             log.exception("group_failed", tenant=tenant, writes=len(items))
-            failure = InternalError(f"the write failed: {type(error).__name__}")
-            for item in items:
-                item.settle(failure)
+            settle_all(items, InternalError(f"the write failed: {type(error).__name__}"))
         finally:
             lane.done(items)
             self._pump(tenant, lane)
@@ -205,14 +217,8 @@ class Committer:
     async def _halves(self, tenant: str, items: list[Item]) -> None:
         """Commit the two halves of a group one after the other."""
         middle = len(items) // 2
-        answered = 0
-        try:
-            for half in (items[:middle], items[middle:]):
-                await self._commit(tenant, half)
-                answered += len(half)
-        except NgsiError as error:
-            for item in items[answered:]:
-                item.settle(error)
+        for half in (items[:middle], items[middle:]):
+            await self._commit(tenant, half)
 
     async def _transact(self, group: Group) -> None:
         """Read, apply, write and commit. Raises the driver's errors, _Lost or _Doubtful."""

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from tsunagu.broker.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from tsunagu.broker.errors import NgsiError
-    from tsunagu.broker.storage.writes import Write
+    from tsunagu.broker.storage.writes import Succession, Write
 
 
 SPREAD = 4  # writes of an entity that a full group has on average, where as many wait
@@ -21,15 +21,18 @@ SPREAD = 4  # writes of an entity that a full group has on average, where as man
 class Ticket:
     """The answers that one caller waits for."""
 
-    __slots__ = ("answers", "future", "missing")
+    __slots__ = ("_succession", "answers", "future", "missing")
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, succession: Succession | None) -> None:
+        self._succession = succession
         self.answers: list[Any | NgsiError] = [None] * count
         self.missing = count
         self.future: asyncio.Future[list[Any | NgsiError]] = asyncio.get_running_loop().create_future()
 
     def settle(self, position: int, answer: Any | NgsiError) -> None:
         """Put down one answer; the last one wakes the caller."""
+        if self._succession is not None and isinstance(answer, Unavailable):
+            self._succession.broken = True
         self.answers[position] = answer
         self.missing -= 1
         if not self.missing and not self.future.done():
@@ -37,18 +40,27 @@ class Ticket:
 
 
 class Item:
-    """One write that waits, with its place on a ticket."""
+    """One write that waits, with its place on a ticket; `settled` once it has its answer."""
 
-    __slots__ = ("position", "ticket", "write")
+    __slots__ = ("position", "settled", "ticket", "write")
 
     def __init__(self, write: Write, ticket: Ticket, position: int) -> None:
         self.write = write
         self.ticket = ticket
         self.position = position
+        self.settled = False
 
     def settle(self, answer: Any | NgsiError) -> None:
         """Answer the caller."""
+        self.settled = True
         self.ticket.settle(self.position, answer)
+
+
+def settle_all(items: Iterable[Item], answer: Any | NgsiError) -> None:
+    """Give those that have no answer yet this one."""
+    for item in items:
+        if not item.settled:
+            item.settle(answer)
 
 
 class Lane:
@@ -64,11 +76,11 @@ class Lane:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, writes: Sequence[Write]) -> Ticket:
+    def add(self, writes: Sequence[Write], succession: Succession | None = None) -> Ticket:
         """Queue writes. Raises Unavailable when too many wait already."""
         if len(self._waiting) + len(writes) > self._queue_limit and self._waiting:
             raise Unavailable(f"more than {self._queue_limit} writes are waiting; send again later", retry_after=1)
-        ticket = Ticket(len(writes))
+        ticket = Ticket(len(writes), succession)
         for position, write in enumerate(writes):
             self._waiting.append(Item(write, ticket, position))
         return ticket

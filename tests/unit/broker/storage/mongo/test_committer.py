@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -272,6 +273,62 @@ async def test_a_store_that_is_away_gives_503_within_its_time() -> None:
     finally:
         await committer.close()
         await databases.close()
+
+
+@dataclass
+class Order:
+    """A succession."""
+
+    broken: bool = False
+
+
+async def test_no_write_of_a_succession_overtakes_one_that_failed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once a write could not be taken, what waits behind it and what its sender queues next are refused too."""
+    order = Order()
+    await store.committer.submit("", put("urn:a", 0))
+    with monkeypatch.context() as broken:
+        broken.setattr(store.committer, "_commit", away)
+        first = store.committer.queue("", [put("urn:a", 1), put("urn:b", 1)], succession=order)
+        second = store.committer.queue("", [put("urn:a", 2)], succession=order)
+        answers = [*await first, *await second]
+    assert [type(answer) for answer in answers] == [Unavailable] * 3
+    assert order.broken
+    with pytest.raises(Unavailable):
+        store.committer.queue("", [put("urn:a", 3)], succession=order)
+    assert await store.committer.submit("", put("urn:a", 4)) == 0
+    order.broken = False
+    assert await store.committer.queue("", [put("urn:a", 5)], succession=order) == [4]
+
+
+async def away(tenant: str, items: Any) -> None:
+    """Behave like a store that is away, after a while."""
+    await asyncio.sleep(0.01)
+    raise Unavailable(f"{tenant}: {len(items)} writes were not taken")
+
+
+async def test_half_a_group_that_cannot_be_committed_refuses_what_waits(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When a group is split and MongoDB goes away meanwhile, what was committed is answered, the rest is refused."""
+    commit, halves = store.committer._commit, store.committer._halves
+    calls: list[int] = []
+
+    async def split_first(tenant: str, items: list[Any]) -> None:
+        calls.append(len(items))
+        if len(calls) == 1:
+            return await halves(tenant, items)
+        if len(calls) > 2:
+            raise Unavailable("away")
+        return await commit(tenant, items)
+
+    monkeypatch.setattr(store.committer, "_commit", split_first)
+    both = store.committer.queue("", [put("urn:a", 1), put("urn:b", 1)])
+    await asyncio.sleep(0)
+    later = store.committer.queue("", [put("urn:b", 2)])
+    assert [type(answer) for answer in [*await both, *await later]] == [str, Unavailable, Unavailable]
+    assert calls == [2, 1, 1]
 
 
 async def test_the_log_tells_every_state(store: Store) -> None:
