@@ -21,7 +21,7 @@ from tsunagu.broker.query.ast import EntityQuery
 from tsunagu.broker.query.match import compile_matcher
 from tsunagu.subscriptions.index import SubscriptionIndex, candidates
 from tsunagu.subscriptions.matching import Effect, matching
-from tsunagu.subscriptions.subscription import Subscription, compile_subscription
+from tsunagu.subscriptions.subscription import Subscription, subscription_of
 
 pytestmark = pytest.mark.drill
 
@@ -96,7 +96,7 @@ def concerned(compiled: list[Subscription], effect: Effect) -> set[Subscription]
     return {
         one
         for one in matching(compiled, effect, 1)
-        if compile_matcher(EntityQuery(selectors=one.selectors))(effect.document)
+        if compile_matcher(EntityQuery(selectors=one.plan.selectors))(effect.document)
     }
 
 
@@ -105,7 +105,7 @@ def test_many_subscriptions_cost_little_more_than_a_thousand() -> None:
     all_changes = changes(random.Random(5))
     figures = []
     for count in (FEW, MANY):
-        compiled = [compile_subscription("", entry) for entry in entries(count)]
+        compiled = [subscription_of("", entry) for entry in entries(count)]
         index = SubscriptionIndex()
         for one in compiled:
             index.add(one)

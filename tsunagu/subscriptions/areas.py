@@ -9,19 +9,24 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from tsunagu.subscriptions.bunch import with_one, without
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tsunagu.broker.query.ast import GeoQuery
+    from tsunagu.subscriptions.bunch import Bunch
     from tsunagu.subscriptions.subscription import Subscription
 
 Box = tuple[float, float, float, float]  # west, south, east, north, in degrees
-Cell = tuple[int, int, int]  # grid, column, row
+Cell = int  # column and row in one number: a tuple would take three times the memory
+Cells = frozenset[tuple[int, Cell]]  # grid and cell
 
 SIZES = tuple(0.1 / 4**grid for grid in range(5))  # degrees: 11 km to 43 m
 CELLS_AT_MOST = 64
 FEW_CELLS = 9
 METRES_PER_DEGREE = 111_000.0
+COLUMN = 1 << 32
 MARGIN = 0.02
 LEAST_MARGIN = 0.0001
 MARGIN_SHARE = 0.2
@@ -47,7 +52,7 @@ def _positions(coordinates: Any) -> Iterator[tuple[float, float]]:
         yield from _positions(part)
 
 
-def area_of(query: GeoQuery) -> frozenset[Cell] | None:
+def area_of(query: GeoQuery) -> Cells | None:
     """Return the cells outside of which no entity meets a geoquery; None if it has no bounds, or wide ones."""
     box = box_of(query.geometry)
     if box is None or max(abs(box[1]), abs(box[3])) > STEEPEST:
@@ -73,7 +78,7 @@ def area_of(query: GeoQuery) -> frozenset[Cell] | None:
     return cells_of(grown, 0)
 
 
-def cells_of(box: Box, grid: int, *, at_most: int = CELLS_AT_MOST) -> frozenset[Cell] | None:
+def cells_of(box: Box, grid: int, *, at_most: int = CELLS_AT_MOST) -> Cells | None:
     """Return the cells of a grid that a box touches, None if there are too many of them."""
     size = SIZES[grid]
     first, last = math.floor(box[0] / size), math.floor(box[2] / size)
@@ -82,7 +87,9 @@ def cells_of(box: Box, grid: int, *, at_most: int = CELLS_AT_MOST) -> frozenset[
         return None
     around = round(360 / size)
     return frozenset(
-        (grid, column % around, row) for column in range(first, last + 1) for row in range(lowest, highest + 1)
+        (grid, column % around * COLUMN + row)
+        for column in range(first, last + 1)
+        for row in range(lowest, highest + 1)
     )
 
 
@@ -92,24 +99,25 @@ class Areas:
     __slots__ = ("_grids",)
 
     def __init__(self) -> None:
-        self._grids: dict[int, dict[Cell, dict[Subscription, None]]] = {}
+        self._grids: dict[int, dict[Cell, Bunch]] = {}
 
-    def add(self, cells: frozenset[Cell], subscription: Subscription) -> None:
+    def add(self, cells: Cells, subscription: Subscription) -> None:
         """Put a subscription in."""
-        for cell in cells:
-            self._grids.setdefault(cell[0], {}).setdefault(cell, {})[subscription] = None
+        for size, cell in cells:
+            grid = self._grids.setdefault(size, {})
+            grid[cell] = with_one(grid.get(cell, ()), subscription)
 
-    def remove(self, cells: frozenset[Cell], subscription: Subscription) -> None:
+    def remove(self, cells: Cells, subscription: Subscription) -> None:
         """Take a subscription out."""
-        for cell in cells:
-            grid = self._grids.get(cell[0], {})
-            there = grid.get(cell)
-            if there is not None:
-                there.pop(subscription, None)
-                if not there:
-                    del grid[cell]
-                    if not grid:
-                        del self._grids[cell[0]]
+        for size, cell in cells:
+            grid = self._grids.get(size, {})
+            if cell not in grid:
+                continue
+            grid[cell] = without(grid[cell], subscription)
+            if not grid[cell]:
+                del grid[cell]
+                if not grid:
+                    del self._grids[size]
 
     def __bool__(self) -> bool:
         return bool(self._grids)
@@ -125,5 +133,5 @@ class Areas:
                     for there in grid.values():
                         yield from there
                     continue
-                for cell in cells:
+                for _, cell in cells:
                     yield from grid.get(cell, ())

@@ -92,8 +92,9 @@ class Courier:
             return replace(DROPPED, told=told)
         self._tallies.sent(subscription.tenant, subscription.id, now)
         result = await self._transports.send(message)
-        if result.reason and subscription.endpoint.secrets:
-            result = replace(result, reason=scrubbed(result.reason, subscription.endpoint.secrets))
+        secrets = subscription.plan.endpoint.secrets
+        if result.reason and secrets:
+            result = replace(result, reason=scrubbed(result.reason, secrets))
         self._record(subscription, message, result, now)
         return result if told is None else replace(result, told=told)
 
@@ -124,29 +125,30 @@ class Courier:
 
         Raises NgsiError when the @context, or an entity that is asked for, cannot be had now.
         """
-        if subscription.linked:
+        plan = subscription.plan
+        if plan.linked:
             told = await self._meeting(subscription, told)
             if not told:
                 return None
         context = subscription.context
         if context is None:
-            context = subscription.context = await self._resolver.resolve(subscription.context_source)
+            context = subscription.context = await self._resolver.resolve(plan.context_source)
         identity = notification_id((change for change, _ in told), subscription.id)
-        if subscription.join is None:
+        if plan.join is None:
             entities = [rendered(change, shared, subscription, context) for change, shared in told]
         else:
             entities = await self._joined(subscription, [change for change, _ in told], context)
-        endpoint = subscription.endpoint
+        endpoint = plan.endpoint
         replayed = any(change.meta is not None and change.meta.get("replay") for change, _ in told)
-        if subscription.ngsiv2 is None:
+        if plan.ngsiv2 is None:
             body, shown = envelope(subscription, identity, entities, context), headers(subscription, context)
         else:
             body = ngsiv2.envelope_of(subscription, entities)
-            shown = ngsiv2.headers_of(subscription, subscription.ngsiv2, [change for change, _ in told], identity)
+            shown = ngsiv2.headers_of(subscription, plan.ngsiv2, [change for change, _ in told], identity)
         return Message(
             id=identity,
             changes=tuple(change.key for change, _ in told),
-            uri=endpoint.uri,
+            uri=subscription.uri,
             body=body,
             headers=(*shown, REPLAY) if replayed else shown,
             timeout=min(endpoint.timeout or self._policy.timeout, self._policy.longest_timeout),
@@ -163,23 +165,24 @@ class Courier:
             return [document["_id"] for document in page.documents]
 
         seen = [change.after if change.after is not None else change.before or {} for change, _ in told]
-        meets = compile_matcher(await resolve_linked(subscription.query, find, documents=seen))
+        meets = compile_matcher(await resolve_linked(subscription.plan.query, find, documents=seen))
         return [one for one, document in zip(told, seen, strict=True) if meets(document)]
 
     async def _joined(self, subscription: Subscription, changes: list[Change], context: Context) -> list[bytes]:
         """Return the rendered entities with those that they link to: inline, or flat behind them (4.5.23)."""
+        plan = subscription.plan
         linked = await self._linked(subscription, [change.after for change in changes if change.after is not None])
         shown: dict[str, dict[str, object]] = {}
         for change in changes:
             if change.after is None:
                 shown[change.entity_id] = told_entity(change, subscription, context)
-            elif subscription.join == "inline":
-                levels = subscription.join_level
+            elif plan.join == "inline":
+                levels = plan.join_level
                 shown[change.entity_id] = told_entity(change, subscription, context, linked=linked, levels=levels)
             else:
                 shown[change.entity_id] = told_entity(change, subscription, context)
-                levels = subscription.join_level
-                for entity in subscription.view.render_flat([change.after], context, linked=linked, levels=levels)[1:]:
+                levels = plan.join_level
+                for entity in plan.view.render_flat([change.after], context, linked=linked, levels=levels)[1:]:
                     shown.setdefault(str(entity.get("id")), entity)
         return [dumped(entity, subscription, context) for entity in shown.values()]
 
@@ -187,7 +190,7 @@ class Courier:
         """Return the documents that these link to, as many levels deep as the subscription asks."""
         found: dict[str, Document] = {}
         level = documents
-        for _ in range(subscription.join_level):
+        for _ in range(subscription.plan.join_level):
             wanted = {uri for document in level for value in document["attrs"].values() for uri in targets(value)}
             missing = [uri for uri in wanted if uri not in found][:LINKED_LIMIT]
             if not missing:
@@ -206,7 +209,7 @@ def rendered(change: Change, shared: Rendered | None, subscription: Subscription
     """Return the JSON of a change's entity; made once for all subscriptions that see it alike."""
     if shared is None:
         return dumped(told_entity(change, subscription, context), subscription, context)
-    key = (subscription.look, context)
+    key = (subscription.plan.look, context)
     made = shared.get(key)
     if made is None:
         made = shared[key] = dumped(told_entity(change, subscription, context), subscription, context)
@@ -215,8 +218,9 @@ def rendered(change: Change, shared: Rendered | None, subscription: Subscription
 
 def dumped(entity: dict[str, object], subscription: Subscription, context: Context) -> bytes:
     """Return the JSON of a rendered entity: with @context if the receiver wants JSON-LD, or in the form of NGSIv2."""
-    if subscription.ngsiv2 is not None:
-        entity = ngsiv2.entity_of(entity, subscription.ngsiv2, context)
-    if subscription.endpoint.accept == JSON_LD:
+    plan = subscription.plan
+    if plan.ngsiv2 is not None:
+        entity = ngsiv2.entity_of(entity, plan.ngsiv2, context)
+    if plan.endpoint.accept == JSON_LD:
         entity = {**entity, "@context": context_member(context)}
     return orjson.dumps(entity, option=orjson.OPT_NON_STR_KEYS)

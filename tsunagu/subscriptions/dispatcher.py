@@ -136,7 +136,7 @@ class Dispatcher:
             self.presence.wake()
         elif kind == CHANGES and self.presence.delivering and words[0] in self.store.indexes:
             self.follower.wake(words[0])
-        elif kind == PARKED and self.presence.delivering and tuple(words) in self.store:
+        elif kind == PARKED and self.presence.delivering and self.store.get((words[0], words[1])) is not None:
             self.outbox.expect([(words[0], words[1])])
 
     def _left(self, key: tuple[str, str]) -> None:

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from tsunagu.subscriptions.subscription import (
+from tsunagu.subscriptions.triggers import (
     ATTRIBUTE_ANY,
     ATTRIBUTE_CREATED,
     ATTRIBUTE_DELETED,
     ATTRIBUTE_UPDATED,
     ENTITY_CREATED,
     ENTITY_DELETED,
-    Subscription,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tsunagu.broker.changes import Change, Document
+    from tsunagu.subscriptions.subscription import Subscription
 
 log = structlog.get_logger(__name__)
 
@@ -77,9 +77,10 @@ def concerns(subscription: Subscription, effect: Effect, now: int) -> bool:
         if not _touches(subscription, effect, wanted):
             return False
     document = effect.document
-    if subscription.selects is not None and not subscription.selects(document):
+    plan = subscription.plan
+    if plan.selects is not None and not plan.selects(document):
         return False
-    return subscription.meets is None or subscription.meets(document)
+    return plan.meets is None or plan.meets(document)
 
 
 def _touches(subscription: Subscription, effect: Effect, wanted: int) -> bool:

@@ -143,7 +143,7 @@ def headers_of(
     }
     if subscription.tenant:
         ours["Fiware-Service"] = subscription.tenant
-    given = dict(subscription.endpoint.receiver)
+    given = dict(subscription.plan.endpoint.receiver)
     taken = {key.lower() for key in given}
     return (*((key, value) for key, value in ours.items() if key.lower() not in taken), *given.items())
 

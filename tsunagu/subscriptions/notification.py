@@ -11,7 +11,7 @@ from tsunagu.broker.jsonld.context import CORE
 from tsunagu.schemas.entity import NULL, instances
 from tsunagu.schemas.kinds import KINDS
 from tsunagu.schemas.times import format_ms
-from tsunagu.subscriptions.subscription import ATTRIBUTE_DELETED
+from tsunagu.subscriptions.triggers import ATTRIBUTE_DELETED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,10 +38,10 @@ def told_entity(
     if after is None:
         return _deleted_entity(change, subscription, context)
     gone = [(touch.attribute, touch.dataset_id) for touch in change.touched if touch.deed == "deleted"]
-    if not gone and not subscription.show_changes:
-        return subscription.view.render(after, context, linked=linked, levels=levels)
+    if not gone and not subscription.plan.show_changes:
+        return subscription.plan.view.render(after, context, linked=linked, levels=levels)
     document = _with_nulls(after, change.before, gone, each=_tells_each(subscription)) if gone else after
-    entity = subscription.view.render(document, context, linked=linked, levels=levels)
+    entity = subscription.plan.view.render(document, context, linked=linked, levels=levels)
     _tell_more(entity, change, subscription, context)
     return entity
 
@@ -51,15 +51,15 @@ def _deleted_entity(change: Change, subscription: Subscription, context: Context
     before = change.before
     assert before is not None
     names: set[str] = set()
-    if subscription.show_changes:
+    if subscription.plan.show_changes:
         names = set(before["attrs"])
     elif subscription.triggers & ATTRIBUTE_DELETED:
         names = set(before["attrs"]) if subscription.watched is None else subscription.watched & before["attrs"].keys()
     gone = [(name, one.get("datasetId")) for name in names for one in instances(before["attrs"][name])]
     bare: Document = {**before, "attrs": {}, "sys": {}}
     bare.pop("scope", None)
-    entity = subscription.view.render(_with_nulls(bare, before, gone, each=_tells_each(subscription)), context)
-    if subscription.view.geojson:
+    entity = subscription.plan.view.render(_with_nulls(bare, before, gone, each=_tells_each(subscription)), context)
+    if subscription.plan.view.geojson:
         entity["properties"]["deletedAt"] = format_ms(change.at)
     else:
         entity["deletedAt"] = format_ms(change.at)
@@ -69,7 +69,7 @@ def _deleted_entity(change: Change, subscription: Subscription, context: Context
 
 def _tells_each(subscription: Subscription) -> bool:
     """Tell whether a subscriber wants to know of each instance of an attribute that is deleted whole."""
-    return subscription.show_changes or subscription.datasets is not None
+    return subscription.plan.show_changes or subscription.datasets is not None
 
 
 def _with_nulls(
@@ -111,7 +111,7 @@ def _find(document: Document | None, name: str, dataset: str | None) -> tuple[In
 
 def _tell_more(entity: dict[str, Any], change: Change, subscription: Subscription, context: Context) -> None:
     """Add to the rendered instances what only a notification tells: deletedAt, previous values, plain nulls."""
-    view = subscription.view
+    view = subscription.plan.view
     members = entity["properties"] if view.geojson else entity
     for touch in change.touched:
         if touch.deed == "created":
@@ -124,7 +124,7 @@ def _tell_more(entity: dict[str, Any], change: Change, subscription: Subscriptio
         extra: dict[str, Any] = {}
         if touch.deed == "deleted" and view.sys_attrs and view.format != "simplified":
             extra["deletedAt"] = format_ms(change.at)
-        if subscription.show_changes:
+        if subscription.plan.show_changes:
             new, _ = _find(change.after, touch.attribute, touch.dataset_id)
             if new is None or new.get(kind.member) != old[kind.member]:
                 extra[kind.previous] = kind.write(old[kind.member], context)
@@ -157,12 +157,12 @@ def link_url(context: Context) -> str:
 
 def wants_json_body(subscription: Subscription) -> bool:
     """Tell whether the receiver of GeoJSON asked for a body without @context (6.3.8: Prefer: body=json)."""
-    return any(key.lower() == "prefer" and value == "body=json" for key, value in subscription.endpoint.receiver)
+    return any(key.lower() == "prefer" and value == "body=json" for key, value in subscription.plan.endpoint.receiver)
 
 
 def headers(subscription: Subscription, context: Context) -> tuple[tuple[str, str], ...]:
     """Return the headers of a subscription's notifications."""
-    endpoint = subscription.endpoint
+    endpoint = subscription.plan.endpoint
     found = [("Content-Type", endpoint.accept)]
     if endpoint.accept == JSON or (endpoint.accept == GEO_JSON and wants_json_body(subscription)):
         found.append(("Link", LINK.format(link_url(context))))
@@ -175,7 +175,7 @@ def headers(subscription: Subscription, context: Context) -> tuple[tuple[str, st
 def envelope(subscription: Subscription, identity: str, entities: Sequence[bytes], context: Context) -> bytes:
     """Return the whole notification, entities being JSON already."""
     data = b",".join(entities)
-    if subscription.endpoint.accept == GEO_JSON:
+    if subscription.plan.endpoint.accept == GEO_JSON:
         ending = b"" if wants_json_body(subscription) else b',"@context":' + orjson.dumps(context_member(context))
         data = b'{"type":"FeatureCollection","features":[' + data + b"]" + ending + b"}"
     else:

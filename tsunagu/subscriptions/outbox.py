@@ -61,7 +61,7 @@ class Outbox:
         self._throttles = Throttles(self._enqueue, self.parking.delivered, self.parking.keep, patience=policy.patience)
         self._hooks = Hooks(deliver, self._delivered, self._give_up, self._put_away, self._refill)
         self._queues: dict[Key, EndpointQueue] = {}
-        self._users: dict[Key, int] = {}
+        self._users: dict[EndpointQueue, set[Key]] = {}
         self._loads: dict[EndpointQueue, asyncio.Task[None]] = {}
         self._stopping = False
 
@@ -87,6 +87,8 @@ class Outbox:
         queue = self._queues.get(key)
         if queue is None:
             queue = self._queues[key] = EndpointQueue(*key, self._policy, self._hooks, wall=time.time)
+            self._users[queue] = set()
+        self._users[queue].add(subscription.key)
         return queue
 
     def _enqueue(self, job: Job) -> None:
@@ -162,6 +164,8 @@ class Outbox:
                 continue
             if subscription.address != queue.address or not subscription.active or queue.holds(key) or queue.resting:
                 continue
+            if self._queue(subscription) is not queue:
+                return  # let go meanwhile
             room = 1 if queue.failing else min(LOAD_AT_ONCE, self._policy.queue - queue.size)
             if room <= 0 or (queue.failing and queue.size):
                 return
@@ -193,18 +197,17 @@ class Outbox:
 
     def changed(self, old: Subscription | None, new: Subscription | None) -> None:
         """Move what waits from one revision of a subscription to the next; None before the first and after the last."""
-        if new is not None:
-            self._users[new.address] = self._users.get(new.address, 0) + 1
         if old is None:
             return
-        if not self.delivering:
-            self._leave(old)
-            return
-        jobs = self._throttles.take(old.key, forget=new is None)
         queue = self._queues.get(old.address)
+        jobs = self._throttles.take(old.key, forget=new is None) if self.delivering else []
         if queue is not None:
-            jobs += queue.withdraw(old.key)
-        self._leave(old)
+            if self.delivering:
+                jobs += queue.withdraw(old.key)
+            if new is None or new.address != old.address:
+                self._leave(queue, old.key)
+        if not self.delivering:
+            return
         if new is not None:
             self._move(jobs, new)
             return
@@ -212,14 +215,13 @@ class Outbox:
             job.settle()
         self.parking.discard(old.key)
 
-    def _leave(self, old: Subscription) -> None:
-        """Let the queue of an endpoint go when nobody sends to it any more."""
-        self._users[old.address] -= 1
-        if not self._users[old.address]:
-            del self._users[old.address]
-            queue = self._queues.pop(old.address, None)
-            if queue is not None:
-                queue.close()
+    def _leave(self, queue: EndpointQueue, key: Key) -> None:
+        """Let the queue of an endpoint go when none that sent to it does any more."""
+        users = self._users[queue]
+        users.discard(key)
+        if not users:
+            del self._users[queue], self._queues[queue.address]
+            queue.close()
 
     def _move(self, jobs: list[Job], new: Subscription) -> None:
         jobs.sort(key=lambda job: job.seq)

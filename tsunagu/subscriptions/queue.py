@@ -350,7 +350,7 @@ class EndpointQueue:
             self._failed_at = now
             if self._failing_since is None:
                 self._failing_since = batch.started
-            cooldown = batch.jobs[0].subscription.endpoint.cooldown
+            cooldown = batch.jobs[0].subscription.plan.endpoint.cooldown
             self._rest(max(self._policy.delay(self.failures), cooldown, result.retry_after or 0.0))
         if self.exhausted:
             self._hooks.failing(self)

@@ -12,7 +12,7 @@ from tsunagu.schemas.secrets import masked_value
 from tsunagu.subscriptions.index import SubscriptionIndex, candidates
 from tsunagu.subscriptions.job import Job
 from tsunagu.subscriptions.matching import Effect, matching
-from tsunagu.subscriptions.subscription import NEVER, Subscription, compile_subscription
+from tsunagu.subscriptions.subscription import NEVER, Subscription, subscription_of
 
 if TYPE_CHECKING:
     from tsunagu.broker.changes import Change, ChangeLog
@@ -54,7 +54,7 @@ class Review:
 
     async def preview(self, tenant: str, entry: Entry, count: int) -> list[Previewed]:
         """Return which of the latest `count` changes a subscription would be told of, and how."""
-        subscription = compile_subscription(tenant, entry)
+        subscription = subscription_of(tenant, entry)
         only = Only(subscription)
         found: list[Previewed] = []
         async for change in self._changes.latest(tenant, count):

@@ -11,9 +11,12 @@ from tsunagu.background import end
 from tsunagu.broker.errors import NgsiError
 from tsunagu.broker.operations.subscriptions import KIND
 from tsunagu.subscriptions.index import SubscriptionIndex
-from tsunagu.subscriptions.subscription import Subscription, compile_subscription
+from tsunagu.subscriptions.progress import Progress
+from tsunagu.subscriptions.subscription import Subscription, subscription_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tsunagu.broker.operations.subscription_form import Entry
     from tsunagu.broker.storage.catalogue import Announcement, Catalogue
 
@@ -38,7 +41,7 @@ class SubscriptionStore:
         self._catalogue = catalogue
         self._observer = observer
         self.indexes: dict[str, SubscriptionIndex] = {}
-        self._all: dict[Key, Subscription] = {}
+        self._all: dict[str, dict[str, Subscription]] = {}
         self._outdated: dict[Key, None] = {}
         self._written_here: set[Key] = set()
         self._reload = False
@@ -53,17 +56,15 @@ class SubscriptionStore:
 
     def get(self, key: Key) -> Subscription | None:
         """Return the present revision of a subscription."""
-        return self._all.get(key)
+        return self._all.get(key[0], {}).get(key[1])
 
     def __len__(self) -> int:
-        return len(self._all)
+        return sum(map(len, self._all.values()))
 
-    def __contains__(self, key: object) -> bool:
-        return key in self._all
-
-    def all(self) -> list[Subscription]:
-        """Return all subscriptions."""
-        return list(self._all.values())
+    def all(self) -> Iterator[Subscription]:
+        """Yield all subscriptions."""
+        for found in self._all.values():
+            yield from found.values()
 
     def put(self, tenant: str, entry: Entry) -> None:
         """Take a subscription into effect that was written by this process."""
@@ -116,50 +117,57 @@ class SubscriptionStore:
 
     async def _read_all(self) -> None:
         """Read everything; what was written here meanwhile is read again by its own announcement."""
-        seen: set[Key] = set()
+        unseen = {one.key for one in self.all()}
         self._written_here.clear()
+        progress = Progress("reading_subscriptions")
         for tenant in await self._catalogue.tenants():
-            for number, entry in enumerate(await self._catalogue.find(tenant, KIND)):
-                if number % ENTRIES_AT_ONCE == ENTRIES_AT_ONCE - 1:
-                    await asyncio.sleep(0)
-                key = (tenant, entry["id"])
-                seen.add(key)
-                if key not in self._written_here:
-                    self._apply(tenant, entry)
-        for key in [key for key in self._all if key not in seen and key not in self._written_here]:
+            async for entries in self._catalogue.batches(tenant, KIND):
+                for number, entry in enumerate(entries, 1):
+                    key = (tenant, entry["id"])
+                    unseen.discard(key)
+                    if key not in self._written_here:
+                        self._apply(tenant, entry)
+                    if not number % ENTRIES_AT_ONCE:
+                        await asyncio.sleep(0)
+                progress.made(len(entries))
+        for key in unseen - self._written_here:
             self._remove(key)
 
     def _apply(self, tenant: str, entry: Entry) -> None:
-        key = (tenant, entry["id"])
-        old = self._all.get(key)
+        all_of = self._all.setdefault(tenant, {})
+        old = all_of.get(entry["id"])
         if old is not None and old.rev == entry["rev"]:
             return
+        index = self.indexes.setdefault(tenant, SubscriptionIndex())
         try:
-            new = compile_subscription(tenant, entry)
+            new = subscription_of(tenant, entry)
+            index.add(new)
         except Exception:
             # An entry that this version cannot read must not keep all others from working.
             log.exception("subscription_unreadable", tenant=tenant, subscription=entry["id"])
+            self._tidy(tenant)
             return
-        index = self.indexes.get(tenant)
-        if index is None:
-            index = self.indexes[tenant] = SubscriptionIndex()
         if old is not None:
             old.gone = True
             index.remove(old)
-        index.add(new)
-        self._all[key] = new
+        all_of[new.id] = new
         self._observer.changed(old, new)
 
     def _remove(self, key: Key) -> None:
-        old = self._all.pop(key, None)
+        tenant, identity = key
+        old = self._all.get(tenant, {}).pop(identity, None)
         if old is None:
             return
         old.gone = True
-        index = self.indexes[key[0]]
-        index.remove(old)
-        if not len(index):
-            del self.indexes[key[0]]
+        self.indexes[tenant].remove(old)
+        self._tidy(tenant)
         self._observer.changed(old, None)
+
+    def _tidy(self, tenant: str) -> None:
+        """Forget a tenant without subscriptions."""
+        if not self._all[tenant]:
+            del self._all[tenant]
+            del self.indexes[tenant]
 
     async def close(self) -> None:
         """Stop following."""

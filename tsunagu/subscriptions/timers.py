@@ -90,7 +90,8 @@ class Timers:
                 now = time.time_ns() // 1_000_000
                 if subscription.expires <= now:
                     return
-                query = replace(subscription.query, selectors=subscription.selectors, now=now)
+                plan = subscription.plan
+                query = replace(plan.query, selectors=plan.selectors, now=now)
                 query = await resolve_linked(query, self._finder(subscription.tenant))
                 offset = 0
                 while not subscription.gone:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 HIGHEST_PORT = 65535
 LOOPBACK = "127.0.0.0/8,::1,localhost"
 FIWARE = {"north": 4041, "south": 7896}  # provisioning and device HTTP, on the ports that FIWARE's agents have
+READING = '"reading_subscriptions"'  # the event that `subscriptions.store` logs every second while it reads
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: S104 - read, not bound
 
 
@@ -143,7 +144,7 @@ def jobs(broker: Broker, around: Surroundings, folder: DataFolder) -> list[Job]:
         words = (sys.executable, "-P", "-m", "tsunagu.cli", "serve", *handed)
         variables = {**broker.variables, **_variables(broker, around, index)}
         program = Program(label, words, log, environment=variables, descriptors=descriptors, grace=25)
-        made.append(Job(program, Stage.BROKER, _Health(broker).ready, explain, patience=60))
+        made.append(Job(program, Stage.BROKER, _Health(broker).ready, explain, patience=60, progress=progress))
     return made
 
 
@@ -196,6 +197,11 @@ async def _is_ready(host: str, port: int) -> bool:
 def explain(child: Child) -> str:
     """Say in one line why a worker ended before it was ready."""
     return f"{child.program.name} did not start: {_cause(child) or child.last_words()}; see {child.program.log}"
+
+
+def progress(child: Child) -> str | None:
+    """Give the last line in which a worker that starts says how far it has come, None if there is none."""
+    return next((line for line in reversed(child.log_lines()) if READING in line), None)
 
 
 def _cause(child: Child) -> str:

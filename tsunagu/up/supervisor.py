@@ -32,13 +32,17 @@ class Stage(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A program, its stage, how to know that it is ready, and how to explain its early end in one line."""
+    """A program, its stage, how to know that it is ready, and how to explain its early end in one line.
+
+    `progress` gives what changes while a long start goes on: then the patience begins anew.
+    """
 
     program: Program
     stage: Stage
     ready: Callable[[Child], Awaitable[object]]
     explain: Callable[[Child], str]
     patience: float = 30.0  # seconds to become ready
+    progress: Callable[[Child], object] = lambda _: None
 
 
 @dataclass(slots=True)
@@ -80,12 +84,18 @@ class Supervisor:
         ready = asyncio.ensure_future(job.ready(child))
         ended = asyncio.ensure_future(child.wait())
         try:
-            await asyncio.wait((ready, ended), timeout=job.patience, return_when=asyncio.FIRST_COMPLETED)
-            if ready.done():
-                ready.result()
-                return
-            if ended.done():
-                raise UpError(job.explain(child))
+            before = None
+            while True:
+                await asyncio.wait((ready, ended), timeout=job.patience, return_when=asyncio.FIRST_COMPLETED)
+                if ready.done():
+                    ready.result()
+                    return
+                if ended.done():
+                    raise UpError(job.explain(child))
+                now = job.progress(child)
+                if now == before:
+                    break
+                before = now
             raise UpError(
                 f"{job.program.name} was not ready within {job.patience:.0f} s: see {job.program.log}, which ends: "
                 f"{child.last_words()}"

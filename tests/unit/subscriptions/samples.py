@@ -10,7 +10,7 @@ from tsunagu.broker.jsonld.context import CORE
 from tsunagu.broker.jsonld.expand import expand_entity, expand_fragment
 from tsunagu.broker.operations import patch
 from tsunagu.broker.operations.subscription_form import new_entry
-from tsunagu.subscriptions.subscription import Subscription, compile_subscription
+from tsunagu.subscriptions.subscription import Subscription, subscription_of
 
 if TYPE_CHECKING:
     from tsunagu.broker.changes import Document
@@ -32,7 +32,7 @@ def subscription(tenant: str = "", cooldown: float | None = None, **members: Any
     if cooldown is not None:
         members.setdefault("endpoint", {})["cooldown"] = cooldown
     entry = new_entry(body(**members), CORE, now=NOW)
-    return compile_subscription(tenant, entry)
+    return subscription_of(tenant, entry)
 
 
 def document(entity: str = "urn:x:a", now: int = NOW, **attributes: Any) -> Document:

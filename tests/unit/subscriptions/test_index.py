@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.subscriptions.samples import NOW, creation, document, subscription
-from tsunagu.subscriptions.index import SubscriptionIndex, candidates, prefix_of
+from tsunagu.subscriptions.index import UNGATED, SubscriptionIndex, candidates
 from tsunagu.subscriptions.matching import Effect, concerns
+from tsunagu.subscriptions.placement import prefix_of
 
 VALUES = st.sampled_from([-1, 0, 1, 2.5, "x", "1", True, [1, "x"], {"a": 1}])
 OPERATORS = st.sampled_from(["==", "!=", ">", ">=", "<", "<="])
@@ -84,7 +85,7 @@ def test_the_index_finds_what_a_look_at_all_finds(
     }
     for one in everything:
         index.remove(one)
-    assert not index._shelves
+    assert not any(index._shelves.values())
     assert len(index) == 0
 
 
@@ -93,7 +94,7 @@ def _selected(one, effect) -> bool:
     from tsunagu.broker.query.ast import EntityQuery
     from tsunagu.broker.query.match import compile_matcher
 
-    return not one.selectors or compile_matcher(EntityQuery(selectors=one.selectors))(effect.document)
+    return not one.plan.selectors or compile_matcher(EntityQuery(selectors=one.plan.selectors))(effect.document)
 
 
 def test_thresholds_are_bisected() -> None:
@@ -116,8 +117,9 @@ def test_areas_are_looked_up_by_place() -> None:
     place = {"type": "GeoProperty", "value": {"type": "Point", "coordinates": [42.001, 35.0]}}
     what = creation(document(location=place))
     effect = Effect(what)
-    (one,) = candidates(index.shelves_for(what.entity_id, effect.document["type"]), effect)
-    assert one.id == "urn:s:42"
+    found = {one.id for one in candidates(index.shelves_for(what.entity_id, effect.document["type"]), effect)}
+    assert "urn:s:42" in found
+    assert len(found) <= 1 + UNGATED
 
 
 @pytest.mark.parametrize(

@@ -119,8 +119,8 @@ def test_the_service_path_is_the_scope(scope: list[str] | None, path: str) -> No
     """Fiware-ServicePath has an entity's first scope, or the root if Orion could not take it."""
     after = {**document(level=1), **({"scope": scope} if scope else {})}
     one = subscription("kobe", notification={"format": "x-ngsiv2"})
-    assert one.ngsiv2 is not None
-    headers = dict(headers_of(one, one.ngsiv2, [creation(after)] * 2, "urn:n:1"))
+    assert one.plan.ngsiv2 is not None
+    headers = dict(headers_of(one, one.plan.ngsiv2, [creation(after)] * 2, "urn:n:1"))
     assert headers["Fiware-ServicePath"] == f"{path},{path}"
     assert (headers["Fiware-Service"], headers["Ngsiv2-AttrsFormat"]) == ("kobe", "normalized")
 

@@ -38,6 +38,10 @@ def _job(program: Program, ready: Callable[[Child], Awaitable[object]] = _at_onc
     return Job(program, rest.pop("stage", Stage.BROKER), ready, lambda child: f"it said: {child.last_words()}", **rest)
 
 
+def _last_words(child: Child) -> str:
+    return child.last_words()
+
+
 async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not condition():
@@ -115,6 +119,17 @@ async def test_one_that_is_never_ready_is_given_up(tmp_path: Path) -> None:
         await supervisor.start(_job(_program(tmp_path, SLEEP), _never, patience=0.2))
     await supervisor.stop()
     assert all(child.exit_code == -signal.SIGTERM for _, child in supervisor._children)
+
+
+async def test_a_start_that_goes_on_is_waited_for(tmp_path: Path) -> None:
+    """While a process makes progress its patience begins anew; when it makes none, it is told of as not ready."""
+    supervisor = Supervisor(lambda _: None)
+    script = "import time\nfor n in range(16):\n print(n, flush=True); time.sleep(0.2)\ntime.sleep(60)"
+    try:
+        with pytest.raises(UpError, match="which ends: 15"):
+            await supervisor.start(_job(_program(tmp_path, script), _never, patience=2.0, progress=_last_words))
+    finally:
+        await supervisor.stop()
 
 
 async def test_stopping_while_a_process_starts_leaves_nothing(tmp_path: Path) -> None:

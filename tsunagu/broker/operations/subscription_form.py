@@ -33,7 +33,7 @@ from tsunagu.schemas.subscription import InvalidSubscription, check, clean
 from tsunagu.schemas.times import format_ms, parse_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tsunagu.broker.jsonld.context import Context
     from tsunagu.broker.query.ast import GeoQuery, QNode
@@ -81,7 +81,8 @@ class RecordingTerms:
 class NotedTerms:
     """Reads terms as they were noted; a term that was not noted is taken as it stands."""
 
-    def __init__(self, terms: list[list[str]]) -> None:
+    def __init__(self, terms: Iterable[Sequence[str]]) -> None:
+        terms = tuple(terms)
         self._attributes = {term: expansion for kind, term, expansion in terms if kind == "a"}
         self._types = {term: expansion for kind, term, expansion in terms if kind == "t"}
 
@@ -140,7 +141,7 @@ def changed_entry(entry: Entry, fragment: Body, context: Context, *, now: int) -
 class NotedOr(NotedTerms):
     """Reads terms as they were noted, others with a @context."""
 
-    def __init__(self, terms: list[list[str]], context: TermReader) -> None:
+    def __init__(self, terms: Iterable[Sequence[str]], context: TermReader) -> None:
         super().__init__(terms)
         self._context = context
 

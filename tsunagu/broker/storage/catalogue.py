@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
 Entry = dict[str, Any]
 Deed = Literal["inserted", "replaced", "deleted", "unknown"]
@@ -57,6 +57,9 @@ class Catalogue(Protocol):
         sort: tuple[tuple[str, int], ...] = (),
     ) -> list[Entry]:
         """Return the entries that match, by id unless `sort` says otherwise; limit 0 means all."""
+
+    def batches(self, tenant: str, kind: str) -> AsyncIterator[list[Entry]]:
+        """Yield all entries, in no order, some hundreds at a time."""
 
     async def count(self, tenant: str, kind: str, where: Entry | None = None) -> int:
         """Return how many entries match."""

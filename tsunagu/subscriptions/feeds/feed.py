@@ -19,7 +19,7 @@ from tsunagu.broker.operations.feed import FeedEvent
 from tsunagu.subscriptions.feeds.cursor import SLACK, Cursor, parse_cursor
 from tsunagu.subscriptions.feeds.tail import RETRY_SECONDS, News, Tail, Tails
 from tsunagu.subscriptions.review import Only
-from tsunagu.subscriptions.subscription import compile_subscription
+from tsunagu.subscriptions.subscription import subscription_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
@@ -78,7 +78,7 @@ class Feeds(Collector):
         """Yield what happens from the event `last` on, or from now on; see `operations.feed.Feeds`."""
         if self.open >= self._limit:
             raise Unavailable(f"{self._limit} feeds are open here already (TSUNAGU_FEED_LIMIT); try again later", 10)
-        interest = _Interest(compile_subscription(tenant, wanted), self._lookup if live else None)
+        interest = _Interest(subscription_of(tenant, wanted), self._lookup if live else None)
         cursor = parse_cursor(last, now=time.monotonic()) if last is not None else None
         async with self._tails.follow(tenant) as tail:
             follower = _Follower(tail, cursor or tail.cursor.copy(), interest, self._courier)

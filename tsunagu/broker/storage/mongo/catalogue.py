@@ -21,7 +21,7 @@ from tsunagu.broker.storage.catalogue import Announcement, Deed, Entry
 from tsunagu.broker.storage.mongo.faults import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from pymongo.asynchronous.client_session import AsyncClientSession
 
@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 ANNOUNCEMENTS = "announcements"
 FORGET_SECONDS = 24 * 3600
 NAMESPACE_EXISTS = 48
+BATCH = 500
 
 
 def _inner(where: Entry | None) -> Entry:
@@ -172,6 +173,13 @@ class MongoCatalogue:
         with translated():
             cursor = self._databases.of(tenant)[kind].find(_inner(where)).sort(order).skip(offset).limit(limit)
             return [row["d"] async for row in cursor]
+
+    async def batches(self, tenant: str, kind: str) -> AsyncIterator[list[Entry]]:
+        """Yield all entries, in no order, some hundreds at a time."""
+        with translated():
+            async with self._databases.of(tenant)[kind].find(batch_size=BATCH) as cursor:
+                while rows := await cursor.to_list(BATCH):
+                    yield [row["d"] for row in rows]
 
     async def count(self, tenant: str, kind: str, where: Entry | None = None) -> int:
         """Return how many entries match."""
