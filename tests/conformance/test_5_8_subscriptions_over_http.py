@@ -34,6 +34,18 @@ async def test_5_8_a_subscription_lives_over_http(client: httpx.AsyncClient) -> 
     assert_problem(await client.get("/subscriptions/urn:s:1"), 404, "ResourceNotFound")
 
 
+async def test_5_2_12_former_names_of_members_still_hold(client: httpx.AsyncClient) -> None:
+    """`name` and `expires`, as clients of version 1.2.2 say, are today's members; both names at once are refused."""
+    old = subscription(1, name="gauges", expires="2099-01-01T00:00:00Z")
+    assert (await client.post("/subscriptions", json=old)).status_code == 201
+    found = (await client.get("/subscriptions/urn:s:1")).json()
+    assert (found["subscriptionName"], found["expiresAt"]) == ("gauges", "2099-01-01T00:00:00Z")
+    assert (await client.patch("/subscriptions/urn:s:1", json={"name": "urn:ngsi-ld:null"})).status_code == 204
+    assert "subscriptionName" not in (await client.get("/subscriptions/urn:s:1")).json()
+    both = await client.post("/subscriptions", json=subscription(2, name="a", subscriptionName="b"))
+    assert_problem(both, 400, "BadRequestData", "name")
+
+
 async def test_5_8_4_subscriptions_come_in_pages(client: httpx.AsyncClient) -> None:
     """The list has limit, offset, count and links to the neighbouring pages."""
     for number in range(3):

@@ -42,6 +42,9 @@ READ_ONLY_NOTIFICATION = frozenset(
     {"lastFailure", "lastNotification", "lastSuccess", "status", "timesFailed", "timesSent"}
 )
 
+# Members as version 1.2.2 of the specification and older named them; ngsi-go and Orion-LD's users still do.
+FORMER = {"name": "subscriptionName", "expires": "expiresAt"}
+
 VERSION = re.compile(r"\d+\.\d+")
 RESERVED = frozenset({"id", "type", "scope"})
 
@@ -178,6 +181,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(member) for member in value]
     return value
+
+
+def renamed(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a subscription or a part of one, former names of members replaced by today's unless these are there too."""
+    return {key if FORMER.get(key, key) in body else FORMER[key]: value for key, value in body.items()}
 
 
 def clean(body: dict[str, Any]) -> dict[str, Any]:

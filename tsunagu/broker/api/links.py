@@ -25,10 +25,13 @@ RELATION = re.compile(r""";\s*rel\s*=\s*(?:"([^"]*)"|([^",;\s]+))""", re.IGNOREC
 def context_link(header: bytes) -> str | None:
     """Return the target of the one link in a Link header that points to a JSON-LD @context, None if there is none.
 
-    Raises BadRequestData when the header is malformed, or when it names several @contexts (JSON-LD 1.1, 6.2).
+    A link without any `rel` counts where none has that of a @context: some clients leave it out, and would otherwise
+    store their terms under other names without a word. Raises BadRequestData when the header is malformed, or when it
+    names several @contexts (JSON-LD 1.1, 6.2).
     """
     text = header.decode("latin-1")
-    targets: list[str] = []
+    named: list[str] = []
+    bare: list[str] = []
     position = 0
     while position < len(text):
         link = LINK.match(text, position)
@@ -36,8 +39,11 @@ def context_link(header: bytes) -> str | None:
             raise BadRequestData(f'Link header: expected <URL>; rel="{CONTEXT_RELATION}"; type="application/ld+json"')
         position = link.end()
         relation = RELATION.search(link[2])
-        if relation is not None and CONTEXT_RELATION in (relation[1] or relation[2]).split():
-            targets.append(link[1].strip())
+        if relation is None:
+            bare.append(link[1].strip())
+        elif CONTEXT_RELATION in (relation[1] or relation[2] or "").split():
+            named.append(link[1].strip())
+    targets = named or bare
     if len(set(targets)) > 1:
         raise BadRequestData("Link header: it names several @contexts; name one, which may itself be a list")
     return targets[0] if targets else None

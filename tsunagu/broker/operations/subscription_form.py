@@ -29,7 +29,7 @@ from tsunagu.broker.query.scope import parse_scope
 from tsunagu.broker.query.types import parse_selector
 from tsunagu.schemas.ids import is_uri
 from tsunagu.schemas.secrets import MaskNotStored, masked_endpoint, restored
-from tsunagu.schemas.subscription import InvalidSubscription, check, clean
+from tsunagu.schemas.subscription import InvalidSubscription, check, clean, renamed
 from tsunagu.schemas.times import format_ms, parse_ms
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class NotedTerms:
 
 def new_entry(body: Body, context: Context, *, now: int) -> Entry:
     """Return the entry of a new subscription. Raises BadRequestData naming the member that is wrong."""
-    body = _with_secrets(clean(body), None)
+    body = _with_secrets(clean(renamed(body)), None)
     _checked(body, now)
     identity = body.pop("id", None) or f"urn:ngsi-ld:Subscription:{uuid.uuid4()}"
     parts: Entry = {}
@@ -120,6 +120,7 @@ def changed_entry(entry: Entry, fragment: Body, context: Context, *, now: int) -
     A secret of the endpoint stays what it is if its mask is sent.
     Raises BadRequestData naming the member that is wrong.
     """
+    fragment = renamed(fragment)
     given = _with_secrets(clean(fragment), entry["body"]["notification"]["endpoint"])
     if given.get("id", entry["id"]) != entry["id"]:
         raise BadRequestData(f"id: the id of a subscription cannot be changed; leave it out or send {entry['id']}")

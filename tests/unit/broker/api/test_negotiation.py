@@ -105,12 +105,14 @@ def test_preferences_are_read_by_name(header: bytes, name: str, value: str) -> N
         (f'<https://e.org/next>; rel="next", <https://e.org/c>; {RELATION}', "https://e.org/c"),
         ('<https://e.org/c>; rel="alternate http://www.w3.org/ns/json-ld#context"', "https://e.org/c"),
         ('<https://e.org/next>; rel="next"', None),
+        ("<https://e.org/c>", "https://e.org/c"),
+        (f"<https://e.org/a>, <https://e.org/c>; {RELATION}", "https://e.org/c"),
         ('<https://uri.etsi.org/ngsi-ld/profile/version>; rel="profile"', None),
         ("", None),
     ],
 )
 def test_the_context_is_found_among_links(header: str, url: str | None) -> None:
-    """The link with the relation of JSON-LD counts; others are ignored."""
+    """The link with the relation of JSON-LD counts, without one a link that has none; others are ignored."""
     assert context_link(header.encode()) == url
 
 
