@@ -152,12 +152,16 @@ async def test_6_3_5_one_context_named_twice_is_one_context(client: httpx.AsyncC
 
 async def test_6_3_5_a_link_without_rel_names_the_context(client: httpx.AsyncClient) -> None:
     """A Link header that is nothing but a URL is taken for the @context; a body that has its own refuses it."""
-    own = (await client.post("/jsonldContexts", json={"@context": {"Gauge": "https://a.example/G"}})).headers["location"]
+    own = (await client.post("/jsonldContexts", json={"@context": {"Gauge": "https://a.example/G"}})).headers[
+        "location"
+    ]
     bare = {"Link": f"<http://127.0.0.1:1026{own}>"}
     await create(client, {"id": "urn:g:1", "type": "Gauge"}, headers=bare)
     assert (await client.get("/entities/urn:g:1")).json()["type"] == "https://a.example/G"
     assert (await client.get("/entities/urn:g:1", headers=bare)).json()["type"] == "Gauge"
-    refused = await client.post("/entities", json={"id": "urn:g:2", "type": "A", "@context": CORE}, headers={**bare, **LD})
+    refused = await client.post(
+        "/entities", json={"id": "urn:g:2", "type": "A", "@context": CORE}, headers={**bare, **LD}
+    )
     assert_problem(refused, 400, "BadRequestData", "Link")
 
 

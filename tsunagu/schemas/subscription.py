@@ -184,7 +184,7 @@ def _plain(value: Any) -> Any:
 
 
 def renamed(body: dict[str, Any]) -> dict[str, Any]:
-    """Return a subscription or a part of one, former names of members replaced by today's unless these are there too."""
+    """Return a subscription or a part of one with today's names for former ones, unless both are there."""
     return {key if FORMER.get(key, key) in body else FORMER[key]: value for key, value in body.items()}
 
 

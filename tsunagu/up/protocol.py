@@ -1,8 +1,11 @@
-"""uvicorn's HTTP protocol with a short way for whole answers, and less to do for each request.
+"""uvicorn's HTTP protocol with a short way for whole answers, less to do for each request, and limits.
 
 uvicorn takes head and body of an answer as two messages, looks every header through with two regular expressions, and
 sets a timer for each request. An application that has its whole answer at hand gives it to an ASGI extension instead
 (`tsunagu.asgi`): one write, one look. What streams goes uvicorn's way.
+
+uvicorn waits for ever for the rest of a request, takes headers of any length, and answers what is no HTTP with plain
+text. Here a request has its time and its length, and what is refused is told why in a problem document.
 """
 
 from __future__ import annotations
@@ -16,11 +19,18 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from tsunagu.asgi import WHOLE_ANSWER
+from tsunagu.broker.api.problems import HeadTooLarge, RequestTimeout, UriTooLong, problem_answer
+from tsunagu.broker.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from uvicorn._types import HTTPScope
+
+    from tsunagu.broker.errors import NgsiError
+
+URI_LIMIT = 65_535  # bytes; the parser takes no more
+HEAD_LIMIT = 262_144  # bytes of a head that comes in several pieces
 
 
 class Cycle(RequestResponseCycle):
@@ -55,18 +65,54 @@ class Cycle(RequestResponseCycle):
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol with such cycles, and one timer for each connection that looks whether it is idle."""
+    """uvicorn's protocol with such cycles, and one timer for each connection that looks whether its time is over.
 
-    _idle_since = math.inf
+    A request shall be whole `patience` seconds after its first byte, and a second later for each `pace` bytes of body.
+    """
+
+    patience = 30.0
+    pace = 1_000
+
+    _idle = True
+    _deadline = math.inf  # of being idle, or of the request that is coming; inf while it is whole and not answered yet
+    _in_head = False
+    _head = 0
+    _refusal: NgsiError | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, which shall bring a request."""
+        super().connection_made(transport)
+        self._deadline = self.loop.time() + self.patience
+        self._look_in(min(self.patience, self.timeout_keep_alive))
+
+    def data_received(self, data: bytes) -> None:
+        """Read a piece of a request, or refuse one whose head does not end."""
+        if self._in_head:
+            self._head += len(data)
+            if self._head > HEAD_LIMIT:
+                self._refuse(HeadTooLarge(f"the request's headers have more than {HEAD_LIMIT} bytes"))
+                return
+        super().data_received(data)
 
     def on_message_begin(self) -> None:
         """Begin a request; the scope is made when its headers are there."""
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
+        self._in_head = True
+        self._head = 0
+
+    def on_url(self, url: bytes) -> None:
+        """Take the URI, or a piece of it."""
+        self.url += url
+        if len(self.url) > URI_LIMIT:
+            text = f"the request's URI has more than {URI_LIMIT} bytes; POST /entityOperations/query takes long queries"
+            self._refusal = UriTooLong(text)
+            raise self._refusal
 
     def on_headers_complete(self) -> None:
         """Start the application on a request, or queue it behind the one before it on the connection (pipelining)."""
+        self._in_head = False
         parser = self.parser
         version = parser.get_http_version()
         url = httptools.parse_url(self.url)
@@ -108,6 +154,20 @@ class Protocol(HttpToolsProtocol):
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, self.app))
 
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body, which earns the rest of it more time."""
+        self._deadline += len(body) / self.pace
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Take the end of a request. If its answer came before, the connection is idle now."""
+        self._deadline = math.inf
+        if self.cycle.response_complete:
+            self._rest()
+            return
+        self.cycle.more_body = False
+        self.cycle.message_event.set()
+
     def on_response_complete(self) -> None:
         """Take the next request of the connection, or be idle."""
         self.server_state.total_requests += 1
@@ -116,28 +176,58 @@ class Protocol(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.pipeline:
             cycle, app = self.pipeline.pop()
+            if cycle.more_body:
+                self._expect(self.patience)
             self._start_asgi_task(cycle, app)
             return
-        self._idle_since = self.loop.time()
+        self._rest()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature
+        """Answer what could not be parsed, or was refused while it was, and close."""
+        self._refuse(self._refusal or InvalidRequest("this is no HTTP/1.1 request that can be understood"))
+
+    def _refuse(self, error: NgsiError) -> None:
+        """Answer the request that is coming with a problem, unless its answer has begun, and close the connection."""
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            answer = problem_answer(error)
+            body = answer.body or b""
+            length = (b"content-length", b"%d" % len(body))
+            headers = (*self.server_state.default_headers, *answer.headers, length, (b"connection", b"close"))
+            lines = [name + b": " + value + b"\r\n" for name, value in headers]
+            self.transport.write(b"".join([STATUS_LINE[answer.status], *lines, b"\r\n", body]))
+        self.transport.close()
+
+    def _rest(self) -> None:
+        """Be idle from now on."""
+        self._idle = True
+        self._expect(self.timeout_keep_alive)
+
+    def _expect(self, seconds: float) -> None:
+        """Set the time in which something must come."""
+        self._deadline = self.loop.time() + seconds
         if self.timeout_keep_alive_task is None:
-            self._look_in(self.timeout_keep_alive)
+            self._look_in(seconds)
 
     def _unset_keepalive_if_required(self) -> None:
-        self._idle_since = math.inf
+        if self._idle:
+            self._idle = False
+            self._deadline = self.loop.time() + self.patience
 
     def _look_in(self, seconds: float) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close the connection if it has been idle for the time it may be, else look again when it may have been."""
+        """End the connection if its time is over; while a request is being answered it has no end."""
         self.timeout_keep_alive_task = None
-        if self.transport.is_closing() or self._idle_since == math.inf:
+        if self.transport.is_closing() or self._deadline == math.inf:
             return
-        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        left = self._deadline - self.loop.time()
         if left > 0:
             self._look_in(left)
-        else:
+        elif self._idle:
             self.transport.close()
+        else:
+            self._refuse(RequestTimeout("the request did not arrive whole in time; send it again, faster"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""

@@ -27,7 +27,11 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
     elif path == "/echo":
-        body = (await receive())["body"]
+        body = b""
+        while (message := await receive())["type"] == "http.request":
+            body += message["body"]
+            if not message.get("more_body"):
+                break
         await send_whole(scope, send, 200, [(b"content-length", b"%d" % len(body))], body)
     elif path == "/split":
         await send_whole(scope, send, 200, [LENGTH, (b"location", b"/a\r\nset-cookie: x")], BODY)
@@ -37,11 +41,11 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 
 @contextlib.asynccontextmanager
-async def serving(idle: int = 5) -> AsyncIterator[int]:
+async def serving(idle: int = 5, protocol: type[Protocol] = Protocol) -> AsyncIterator[int]:
     """Serve the application; gives the port."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        application, http=Protocol, ws="none", lifespan="off", log_config=None, server_header=False,
+        application, http=protocol, ws="none", lifespan="off", log_config=None, server_header=False,
         timeout_keep_alive=idle,
     )  # fmt: skip
     server = uvicorn.Server(config)
@@ -93,7 +97,8 @@ async def test_requests_of_one_connection_are_answered_in_turn() -> None:
         (b"GET http://a/whole HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", [b"seen: /whole \r\n", BODY]),
         (b"GET /stream HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", [b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"]),
         (b"POST /echo HTTP/1.1\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc", [b"\r\n\r\nabc"]),
-        (b"GET /whole HTTP/9\r\n\r\n", [b"HTTP/1.1 400 "]),
+        (b"GET /whole HTTP/9\r\n\r\n", [b"HTTP/1.1 400 ", b"errors/InvalidRequest", b"connection: close\r\n"]),
+        (b"GET /whole?x=%b HTTP/1.1\r\n\r\n" % (b"a" * 100_000), [b"HTTP/1.1 414 ", b'"status":414', b"65535"]),
     ],
 )
 async def test_one_request(request_text: bytes, expected: list[bytes]) -> None:
@@ -125,3 +130,60 @@ async def test_an_idle_connection_is_closed() -> None:
     async with serving(idle=1) as port:
         assert (await talk(port, GET)).endswith(BODY)
         assert (await talk(port, GET, GET)).count(BODY) == 2
+
+
+class Hasty(Protocol):
+    """Gives a request hardly any time."""
+
+    patience = 0.05
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"GET /whole HT",
+        b"POST /echo HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc",
+        b"\r\n",
+        GET + b"POST /echo HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc",
+    ],
+)
+async def test_a_request_that_does_not_come_to_its_end_is_refused(piece: bytes) -> None:
+    """Who sends a part of a request and then nothing gets 408 with a problem, and the connection is closed."""
+    async with serving(protocol=Hasty) as port:
+        answer = await talk(port, piece)
+    last = answer[answer.rindex(b"HTTP/1.1") :]
+    assert last.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+    assert b'"status":408' in last
+
+
+async def test_a_connection_that_asks_nothing_is_closed() -> None:
+    """Who connects and sends nothing is sent nothing."""
+    async with serving(protocol=Hasty) as port:
+        assert await talk(port) == b""
+
+
+async def test_a_body_that_keeps_coming_has_the_time_it_needs() -> None:
+    """A request that takes longer than a request may, but brings its body fast enough, is answered."""
+
+    class Fair(Hasty):
+        pace = 1
+
+    head = b"POST /echo HTTP/1.1\r\nContent-Length: 200\r\nConnection: close\r\n\r\n"
+    async with serving(protocol=Fair) as port:
+        answer = await talk(port, head + b"a" * 199, *[b""] * 10, b"z")
+    assert answer.endswith(b"aaaz")
+
+
+async def test_a_head_that_does_not_end_is_refused() -> None:
+    """Headers without end are 431, whatever their pace."""
+    async with serving() as port:
+        answer = await talk(port, b"GET /whole HTTP/1.1\r\nX: ", *[b"a" * 100_000] * 4)
+    assert answer.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+
+
+async def test_an_answer_before_the_body_leaves_the_connection_to_others() -> None:
+    """A body that nobody wanted is read over; then the connection serves the next request, or is closed in time."""
+    early = b"POST /whole HTTP/1.1\r\nContent-Length: 3\r\n\r\n"
+    async with serving(idle=1) as port:
+        assert (await talk(port, early, b"abc", GET)).count(BODY) == 2
+        assert (await talk(port, early, b"abc")).count(BODY) == 1

@@ -41,6 +41,30 @@ class NotAcceptable(NgsiError):
         return {**super().problem(), "availableRepresentations": list(self.offers)}
 
 
+class RequestTimeout(NgsiError):
+    """A request did not arrive whole in the time it may take."""
+
+    type = InvalidRequest.type
+    title = "Request timeout"
+    status = 408
+
+
+class UriTooLong(NgsiError):
+    """The request's URI has more bytes than the server takes."""
+
+    type = InvalidRequest.type
+    title = "URI too long"
+    status = 414
+
+
+class HeadTooLarge(NgsiError):
+    """The request's headers have more bytes than the server takes."""
+
+    type = InvalidRequest.type
+    title = "Request header fields too large"
+    status = 431
+
+
 class Bare(NgsiError):
     """A refusal that carries a status only and no body (6.3.4)."""
 
