@@ -13,6 +13,7 @@ from pymongo.read_concern import ReadConcern
 
 from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.indexes import ensure_indexes
+from tsunagu.broker.storage.mongo.lines import LINES, Lines
 
 if TYPE_CHECKING:
     from pymongo.asynchronous.database import AsyncDatabase
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 PLAIN_TENANT = re.compile(r"[a-z0-9_]{1,24}")
 DURABLE = WriteConcern(w="majority", j=True)
 MAJORITY = ReadConcern("majority")
+POOL = 100  # connections that the driver may use beside the lines
 
 
 def database_name(prefix: str, tenant: str) -> str:
@@ -54,7 +56,9 @@ class Databases:
             serverSelectionTimeoutMS=int(min(settings.store_timeout, 2.0) * 1000),
             connectTimeoutMS=2000,
             tz_aware=True,
+            maxPoolSize=POOL + LINES,
         )
+        self._lines = Lines(self.client)
         self.system: Database = self.client[f"{self._prefix}-system"]
         self._known: dict[str, Database] = {}
         self._readied: set[str] = set()
@@ -69,6 +73,10 @@ class Databases:
                 database_name(self._prefix, tenant), codec_options=options, write_concern=DURABLE
             )
         return database
+
+    async def read(self, tenant: str, command: dict[str, Any]) -> dict[str, Any]:
+        """Run a command that reads in the database of a tenant; return MongoDB's reply. Raises PyMongoError."""
+        return await self._lines.run(self.of(tenant), command)
 
     async def ready(self, tenant: str) -> Database:
         """Return the database of a tenant once its collections and indexes are there; creates the tenant if need be."""
@@ -109,4 +117,5 @@ class Databases:
 
     async def close(self) -> None:
         """Close all connections."""
+        await self._lines.close()
         await self.client.close()

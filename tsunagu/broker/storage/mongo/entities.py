@@ -55,7 +55,7 @@ class MongoReader:
             command["projection"] = WITHOUT_TIMES
         with translated():
             async with asyncio.timeout(self._timeout):
-                return await rows_of(self._databases.of(tenant), command, len(ids), batches=None)
+                return await rows_of(self._databases, tenant, command, len(ids), batches=None)
 
     async def get_many(self, tenant: str, ids: Sequence[str]) -> list[Document]:
         """Return the documents that exist of these ids, in no particular order."""
@@ -91,7 +91,7 @@ class MongoReader:
         where = to_filter(query if now is None else replace(query, now=None), members=members)
         total: int | None = None
         if count:
-            total = await count_of(self._databases.of(tenant), where)
+            total = await count_of(self._databases, tenant, where)
         documents = (
             []
             if not limit or total == 0
@@ -105,7 +105,7 @@ class MongoReader:
         """Answer a query with an order that MongoDB cannot follow: its ids are ranked in memory."""
         ids = await ranked_ids(self._databases.of(tenant)[ENTITIES], query)
         page = ids[offset : offset + limit]
-        documents = await in_order(self._databases.of(tenant), page, times=True)
+        documents = await in_order(self._databases, tenant, page, times=True)
         return Page(documents, len(ids) if count else None)
 
     async def _refined(
@@ -146,7 +146,7 @@ class MongoReader:
                     ids.append(row["_id"])
                 if len(ids) == limit and not count:
                     break
-        documents = await in_order(self._databases.of(tenant), ids, times=times)
+        documents = await in_order(self._databases, tenant, ids, times=times)
         return Page(documents, total if count else None)
 
     async def _nearest_first(self, tenant: str, query: EntityQuery) -> bool:
@@ -167,7 +167,7 @@ class MongoReader:
         command: dict[str, Any] = {"filter": where, "limit": limit + 1}
         if not times:
             command["projection"] = WITHOUT_TIMES
-        rows = await rows_of(self._databases.of(tenant), command, limit + 1)
+        rows = await rows_of(self._databases, tenant, command, limit + 1)
         documents = [row for row in rows if matches(row)][:limit]
         return documents if len(documents) == limit or len(rows) <= limit else None
 
@@ -175,19 +175,21 @@ class MongoReader:
         """Yield what a find command finds, in batches; ends its cursor when nobody wants more."""
         database = self._databases.of(tenant)
         command = {"find": ENTITIES, **find, "batchSize": STREAM_PAGE, "allowDiskUse": True}
-        reply = await database.command(command)
-        batch, cursor = reply["cursor"]["firstBatch"], reply["cursor"]["id"]
-        try:
-            while True:
-                for row in batch:
-                    yield row
-                if not cursor:
-                    return
-                reply = await database.command({"getMore": cursor, "collection": ENTITIES})
-                batch, cursor = reply["cursor"]["nextBatch"], reply["cursor"]["id"]
-        finally:
-            if cursor:
-                await database.command({"killCursors": ENTITIES, "cursors": [cursor]})
+        async with self._databases.client.start_session() as session:
+            reply = await database.command(command, session=session)
+            batch, cursor = reply["cursor"]["firstBatch"], reply["cursor"]["id"]
+            try:
+                while True:
+                    for row in batch:
+                        yield row
+                    if not cursor:
+                        return
+                    more = {"getMore": cursor, "collection": ENTITIES}
+                    reply = await database.command(more, session=session)
+                    batch, cursor = reply["cursor"]["nextBatch"], reply["cursor"]["id"]
+            finally:
+                if cursor:
+                    await database.command({"killCursors": ENTITIES, "cursors": [cursor]}, session=session)
 
     async def stream(self, tenant: str, query: EntityQuery) -> AsyncIterator[Document]:
         """Yield every document that matches, in the order of ids."""
@@ -234,7 +236,7 @@ class MongoReader:
         """Return how many entities of a type exist."""
         with translated():
             async with asyncio.timeout(self._timeout):
-                return await count_of(self._databases.of(tenant), {"type": type_iri})
+                return await count_of(self._databases, tenant, {"type": type_iri})
 
     async def usage(self, tenant: str, *, type_iri: str | None = None, attribute: str | None = None) -> list[Usage]:
         """Return which attributes entities have, by type; of one type or one attribute only if it is given."""

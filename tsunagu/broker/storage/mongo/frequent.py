@@ -34,7 +34,7 @@ class FrequentTypes:
         until, many = self._known.get((tenant, types), (0.0, False))
         if until < now:
             where = to_filter(EntityQuery(types=types))
-            many = await count_of(self._databases.of(tenant), where, limit=MANY) == MANY
+            many = await count_of(self._databases, tenant, where, limit=MANY) == MANY
             if len(self._known) >= MOST_KEPT:
                 self._known.clear()
             self._known[tenant, types] = (now + KEPT_SECONDS, many)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tsunagu.broker.changes import Change, Document
-    from tsunagu.broker.storage.mongo.client import Database, Databases
+    from tsunagu.broker.storage.mongo.client import Databases
 
 log = structlog.get_logger(__name__)
 
@@ -38,39 +38,57 @@ TENANTS_AT_START = 20
 
 
 async def rows_of(
-    database: Database, command: dict[str, Any], expected: int, *, batches: int | None = LARGEST_PAGE
+    databases: Databases, tenant: str, command: dict[str, Any], expected: int, *, batches: int | None = LARGEST_PAGE
 ) -> list[Document]:
     """Run a find command on the entities and return all that it finds.
 
     MongoDB sends at most 16 MiB in a batch. Raises TooManyResults beyond `batches` of them; None for no limit.
     """
-    reply = await database.command({"find": ENTITIES, **command, "batchSize": expected + 1})
-    rows: list[Document] = reply["cursor"]["firstBatch"]
-    seen = 1
-    while reply["cursor"]["id"]:
-        if seen == batches:
-            await database.command({"killCursors": ENTITIES, "cursors": [reply["cursor"]["id"]]})
-            raise TooManyResults(f"what was asked for has more than {16 * batches} MiB; ask for less at once, by limit")
-        seen += 1
-        reply = await database.command({"getMore": reply["cursor"]["id"], "collection": ENTITIES})
-        rows.extend(reply["cursor"]["nextBatch"])
+    command = {"find": ENTITIES, **command, "batchSize": expected + 1}
+    cursor = (await databases.read(tenant, command))["cursor"]
+    if cursor["id"]:
+        await databases.read(tenant, {"killCursors": ENTITIES, "cursors": [cursor["id"]]})
+        return await _in_batches(databases, tenant, command, batches)
+    rows: list[Document] = cursor["firstBatch"]
     return rows
 
 
-async def count_of(database: Database, query: dict[str, Any], **options: Any) -> int:
+async def _in_batches(
+    databases: Databases, tenant: str, command: dict[str, Any], batches: int | None
+) -> list[Document]:
+    """Return all that a find command finds, read in several batches, which belong to one session."""
+    database = databases.of(tenant)
+    async with databases.client.start_session() as session:
+        cursor = (await database.command(command, session=session))["cursor"]
+        rows: list[Document] = cursor["firstBatch"]
+        seen = 1
+        while cursor["id"]:
+            if seen == batches:
+                await database.command({"killCursors": ENTITIES, "cursors": [cursor["id"]]}, session=session)
+                raise TooManyResults(
+                    f"what was asked for has more than {16 * batches} MiB; ask for less at once, by limit"
+                )
+            seen += 1
+            more = {"getMore": cursor["id"], "collection": ENTITIES}
+            cursor = (await database.command(more, session=session))["cursor"]
+            rows.extend(cursor["nextBatch"])
+    return rows
+
+
+async def count_of(databases: Databases, tenant: str, query: dict[str, Any], **options: Any) -> int:
     """Return how many entities meet a filter; without one MongoDB knows it without counting."""
-    reply = await database.command({"count": ENTITIES, "query": query, **options})
+    reply = await databases.read(tenant, {"count": ENTITIES, "query": query, **options})
     return int(reply["n"])
 
 
-async def in_order(database: Database, ids: Sequence[str], *, times: bool) -> list[Document]:
+async def in_order(databases: Databases, tenant: str, ids: Sequence[str], *, times: bool) -> list[Document]:
     """Return the entities with these ids, in their order; those that are gone meanwhile are left out."""
     if not ids:
         return []
     command: dict[str, Any] = {"filter": {"_id": {"$in": list(ids)}}}
     if not times:
         command["projection"] = WITHOUT_TIMES
-    found = {row["_id"]: row for row in await rows_of(database, command, len(ids))}
+    found = {row["_id"]: row for row in await rows_of(databases, tenant, command, len(ids))}
     return [found[one] for one in ids if one in found]
 
 
@@ -118,11 +136,10 @@ class Pages:
         times: bool,
     ) -> list[Document]:
         """Return one page of the entities that meet a filter, in an order that MongoDB can follow, or that of ids."""
-        database = self._databases.of(tenant)
         if order is not None:
             if offset >= FAR:
-                return await self._from_behind(database, where, order, limit, offset, times=times)
-            return await self._counted_off(database, where, order, limit, offset, times=times)
+                return await self._from_behind(tenant, where, order, limit, offset, times=times)
+            return await self._counted_off(tenant, where, order, limit, offset, times=times)
         name = repr(where)
         start, after = await self._start(tenant, name, where, offset)
         filtered = where
@@ -135,13 +152,13 @@ class Pages:
                 command["skip"] = offset - start
             if not times:
                 command["projection"] = WITHOUT_TIMES
-            rows = await rows_of(database, command, limit)
+            rows = await rows_of(self._databases, tenant, command, limit)
             self._prepare(tenant, where.get("type"), full=len(rows) == limit, far=offset - start)
         else:
             skip = offset - start
             # With the one before the page, so that a jump here leaves a bookmark even if the page is the last.
             early = 1 if skip else 0
-            rows = await self._counted_off(database, filtered, BY_ID, limit + early, skip - early, times=times)
+            rows = await self._counted_off(tenant, filtered, BY_ID, limit + early, skip - early, times=times)
             if early and rows:
                 self._bookmarks.put(tenant, name, offset, rows.pop(0)["_id"])
         self._remember(tenant, name, rows, limit, offset)
@@ -165,30 +182,30 @@ class Pages:
                 self._bookmarks.put(tenant, name, offset + last + 1, rows[last]["_id"])
 
     async def _from_behind(
-        self, database: Database, where: dict[str, Any], order: dict[str, int], limit: int, offset: int, *, times: bool
+        self, tenant: str, where: dict[str, Any], order: dict[str, int], limit: int, offset: int, *, times: bool
     ) -> list[Document]:
         """Return a page in the second half counted off from the end, for which MongoDB has to keep fewer in order."""
-        after = await count_of(database, where) - offset
+        after = await count_of(self._databases, tenant, where) - offset
         if after > offset:
-            return await self._counted_off(database, where, order, limit, offset, times=times)
+            return await self._counted_off(tenant, where, order, limit, offset, times=times)
         wanted = min(limit, after)
         if wanted <= 0:
             return []
         backwards = {name: -direction for name, direction in order.items()}
-        rows = await self._counted_off(database, where, backwards, wanted, after - wanted, times=times)
+        rows = await self._counted_off(tenant, where, backwards, wanted, after - wanted, times=times)
         return rows[::-1]
 
     async def _counted_off(
-        self, database: Database, where: dict[str, Any], order: dict[str, int], limit: int, skip: int, *, times: bool
+        self, tenant: str, where: dict[str, Any], order: dict[str, int], limit: int, skip: int, *, times: bool
     ) -> list[Document]:
         command: dict[str, Any] = {"filter": where, "sort": order, "limit": limit}
         if skip:
             command |= {"skip": skip, "projection": {"_id": 1}}
-            rows = await rows_of(database, command, limit)
-            return await in_order(database, [row["_id"] for row in rows], times=times)
+            rows = await rows_of(self._databases, tenant, command, limit)
+            return await in_order(self._databases, tenant, [row["_id"] for row in rows], times=times)
         if not times:
             command["projection"] = WITHOUT_TIMES
-        return await rows_of(database, command, limit)
+        return await rows_of(self._databases, tenant, command, limit)
 
     async def _surveyed(self, tenant: str, type_iri: str | None, offset: int) -> tuple[int, str] | None:
         survey = self._surveys.get((tenant, type_iri))
@@ -201,7 +218,7 @@ class Pages:
 
     async def _base(self, tenant: str) -> int:
         """Return how many entities the tenant has but for those of this process: changes when others write."""
-        return await count_of(self._databases.of(tenant), {}) - self._balance[tenant]
+        return await count_of(self._databases, tenant, {}) - self._balance[tenant]
 
     def _prepare(self, tenant: str, type_iri: str | None, *, full: bool, far: int) -> None:
         """Have a survey made where it will serve: more pages follow and there is none, or a jump was far with one."""
@@ -214,11 +231,10 @@ class Pages:
         key = (tenant, type_iri)
         if key in self._being_made:
             return
-        database = self._databases.of(tenant)
         made = Survey(
             type_iri,
-            find=lambda command: rows_of(database, command, 1),
-            count=lambda query: count_of(database, query, hint=hint_of(type_iri)),
+            find=lambda command: rows_of(self._databases, tenant, command, 1),
+            count=lambda query: count_of(self._databases, tenant, query, hint=hint_of(type_iri)),
         )
         self._being_made[key] = made
         task = asyncio.create_task(self._make(key, made), name=f"survey {tenant}")
@@ -253,12 +269,11 @@ class Pages:
 
     async def _survey_types(self, tenant: str) -> None:
         """Have surveys made for the types of a tenant that have many entities, one after the other."""
-        database = self._databases.of(tenant)
         try:
             with translated():
-                types: list[str] = await database[ENTITIES].distinct("type")
+                types: list[str] = await self._databases.of(tenant)[ENTITIES].distinct("type")
                 for type_iri in (None, *types[: SURVEYS // 2]):
-                    if await count_of(database, condition(type_iri), limit=2 * STRIDE) == 2 * STRIDE:
+                    if await count_of(self._databases, tenant, condition(type_iri), limit=2 * STRIDE) == 2 * STRIDE:
                         self._survey(tenant, type_iri)
                         await asyncio.gather(*self._tasks, return_exceptions=True)
         except NgsiError as error:
