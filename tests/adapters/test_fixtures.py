@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 import tsunagu.adapters
-from tests.adapters.memory import site
+from tests.adapters.memory import Site, site
 from tsunagu.adapters import clock
 from tsunagu.adapters.inbound.http import DeviceDoor
 from tsunagu.adapters.inbound.topics import TopicTree
@@ -31,32 +31,17 @@ def body_of(message: dict[str, Any]) -> bytes:
     return json.dumps(message["body"], ensure_ascii=False).encode()
 
 
-async def replay(recording: dict[str, Any]) -> dict[str, Any]:
-    """Provision what the recording says, let its messages in by their doors, and tell what came of them."""
+async def provisioned(recording: dict[str, Any]) -> Site:
+    """Return a site with what the recording provisions."""
     place = await site()
     await place.catalogue.insert("", "adapter_secrets", "tag_pseudonyms", {"key": SECRET})
     await place.store.create_groups("", "/", recording.get("groups", []))
     await place.store.create_devices("", "/", recording.get("devices", []))
-    received = clock.read_text(recording["received"])
-    door = DeviceDoor(place.pipeline, now=lambda: received)
-    answers = []
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="http://city") as client:
-        for message in recording["messages"]:
-            if "request" in message:
-                method, url = message["request"].split(" ", 1)
-                headers = {"content-type": message["type"]} if "type" in message else {}
-                content = body_of(message) if method == "POST" else None
-                answer = await client.request(method, url, content=content, headers=headers)
-                answers.append([answer.status_code, answer.json()])
-                continue
-            found = TREE.match(message["topic"])
-            assert found is not None, f"no format takes {message['topic']}"
-            at = clock.read_text(message["received"]) if "received" in message else received
-            one = Message(
-                found[0], body_of(message), at, found[1], message["topic"], retained=message.get("retained", False)
-            )
-            work = await place.pipeline.prepare([one])
-            await place.pipeline.commit(work)
+    return place
+
+
+def outcome_of(place: Site, answers: list[Any]) -> dict[str, Any]:
+    """Return what came of a recording."""
     result: dict[str, Any] = {
         "updates": [
             {
@@ -74,6 +59,37 @@ async def replay(recording: dict[str, Any]) -> dict[str, Any]:
     if place.quarantined:
         result["quarantined"] = [entry["reason"] for entry in place.quarantined]
     return result
+
+
+async def replay(recording: dict[str, Any]) -> dict[str, Any]:
+    """Provision what the recording says, let its messages in by their doors, and tell what came of them."""
+    place = await provisioned(recording)
+    received = clock.read_text(recording["received"])
+    door = DeviceDoor(place.pipeline, now=lambda: received)
+    answers = []
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="http://city") as client:
+        for message in recording["messages"]:
+            if "request" in message:
+                answers.append(await requested(client, message))
+                continue
+            found = TREE.match(message["topic"])
+            assert found is not None, f"no format takes {message['topic']}"
+            at = clock.read_text(message["received"]) if "received" in message else received
+            one = Message(
+                found[0], body_of(message), at, found[1], message["topic"], retained=message.get("retained", False)
+            )
+            work = await place.pipeline.prepare([one])
+            await place.pipeline.commit(work)
+    return outcome_of(place, answers)
+
+
+async def requested(client: httpx.AsyncClient, message: dict[str, Any]) -> list[Any]:
+    """Send a recorded request; return its answer."""
+    method, url = message["request"].split(" ", 1)
+    headers = {"content-type": message["type"]} if "type" in message else {}
+    content = body_of(message) if method == "POST" else None
+    answer = await client.request(method, url, content=content, headers=headers)
+    return [answer.status_code, answer.json()]
 
 
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda p: f"{p.parent.parent.name}/{p.stem}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tsunagu.adapters.errors import EntityRefused
 from tsunagu.adapters.heartbeats import map_heartbeat
 from tsunagu.adapters.mapping import map_measure
 from tsunagu.adapters.message import CommandResult, ConfigurationRequest, Heartbeat, Measure
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from tsunagu.adapters.devices.plan import Plan
     from tsunagu.adapters.message import Message
     from tsunagu.adapters.time_policy import Stamp, TimePolicy
-
-LONGEST_ID = 256
 
 
 def unpack(work: Sequence[Work]) -> None:
@@ -117,8 +114,6 @@ def validate(work: Sequence[Work]) -> None:
         if one.error is not None:
             continue
         try:
-            if len(one.message.named.get("device", "")) > LONGEST_ID:
-                raise EntityRefused(f"the device id is longer than {LONGEST_ID} characters")  # noqa: TRY301
             for item in one.items:
                 assert item.plan is not None
                 for update in item.updates:

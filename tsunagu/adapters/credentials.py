@@ -54,7 +54,10 @@ class Credential:
 
 
 def credential_of(device: Mapping[str, Any], settings: Mapping[str, Any]) -> Credential | None:
-    """Return what a device must show, None if its apikey is enough."""
+    """Return what a device must show, None if its apikey is enough. Raises BadMeasure for a wrong setting."""
+    trusted = settings.get("mqttAuthenticated")
+    if trusted not in (True, False, None):
+        raise BadMeasure("internal_attributes.mqttAuthenticated must be true or false")
     given = device.get("credentials")
     if not given:
         return None
@@ -64,7 +67,7 @@ def credential_of(device: Mapping[str, Any], settings: Mapping[str, Any]) -> Cre
         previous=token.get("previous", ""),
         until=token.get("until", 0),
         fingerprint=given.get("fingerprint", ""),
-        trusts_mqtt=settings.get("mqttAuthenticated") is True,
+        trusts_mqtt=trusted is True,
     )
 
 

@@ -21,7 +21,6 @@ Unpack = Callable[[bytes], list[Part]]
 BATTERY, DEPTH, DISTANCE, DISTANCE_ALARM, HISTORY = (1, 0x75), (3, 0x77), (3, 0x82), (0x83, 0xE9), (0x20, 0xCE)
 ABOUT_ITSELF = {(0xFF, 0x01): 1, (0xFF, 0x09): 2, (0xFF, 0x0A): 2, (0xFF, 0xFF): 2, (0xFF, 0x16): 8, (0xFF, 0x0F): 1}
 ABOUT_ITSELF |= {(0xFF, 0xFE): 1, (0xFF, 0x0B): 1, (0xFF, 0x1B): 5}
-DEPTH_ERRORS = {0xFFFF: "collection failed", 0xFFFD: "out of range"}
 ALARMS = {0: "normal", 1: "threshold_alarm", 2: "mutation_alarm"}
 LDDS75_SHORTEST = 5
 NO_SENSOR, NEAREST = 0, 280
@@ -71,8 +70,6 @@ def _channel(channel: tuple[int, int], rest: bytes, decoded: dict[str, Any], rea
 
 def _reading(name: str, raw: bytes) -> dict[str, Any]:
     value = int.from_bytes(raw[:2], "little")
-    if name == "depth" and value in DEPTH_ERRORS:
-        return {"depth_error": DEPTH_ERRORS[value]}
     return {name: value}
 
 

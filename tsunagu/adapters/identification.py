@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from tsunagu.adapters.credentials import check_proof
 from tsunagu.adapters.devices.plan import settings_of
-from tsunagu.adapters.errors import DeviceError, GroupNotFound, NotAllowed, TooLarge
+from tsunagu.adapters.errors import BadPayload, DeviceError, EntityRefused, GroupNotFound, NotAllowed, TooLarge
 from tsunagu.adapters.registry import FORMATS
 from tsunagu.adapters.sink import SinkUnavailable
 from tsunagu.adapters.work import Item, Work, fail
+
+LONGEST_ID = 256
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +32,7 @@ async def decode(work: Sequence[Work], registry: DeviceRegistry) -> None:
                 raise TooLarge(f"the payload has {one.message.too_large} bytes, more than are taken")  # noqa: TRY301
             if one.message.fault is not None:
                 raise one.message.fault  # noqa: TRY301
+            check_names(one.message)
             if row.configured:
                 group = await registry.group(row.resources, one.message.named.get("apikey", ""))
                 check_realm(one.message, group["service"])
@@ -76,6 +79,8 @@ async def identify(work: Sequence[Work], registry: DeviceRegistry) -> None:
 async def _look_up(one: Work, item: Item, resources: tuple[str, ...], *, registry: DeviceRegistry) -> Plan | None:
     reading, realm = item.reading, one.message.realm
     try:
+        if not 0 < len(reading.device_id) <= LONGEST_ID:
+            raise EntityRefused(f"a device id has 1 to {LONGEST_ID} characters")  # noqa: TRY301
         if realm is not None:
             check_realm(one.message, (await registry.group(resources, reading.apikey))["service"])
         return await registry.find(resources, reading.apikey, reading.device_id)
@@ -86,6 +91,14 @@ async def _look_up(one: Work, item: Item, resources: tuple[str, ...], *, registr
         group = registry.group_of(resources, reading.apikey) if realm is None else None
         one.tenant = group["service"] if group else realm or ""
         return None
+
+
+def check_names(message: Message) -> None:
+    """Raise BadPayload for a message whose topic has nothing in the place of apikey or device."""
+    named = message.named
+    for name in ("apikey", "device"):
+        if named.get(name) == "":
+            raise BadPayload(f"the topic's level for the {name} is empty")
 
 
 def is_proven(one: Work, credential: Credential) -> bool:

@@ -2,7 +2,7 @@
 
 Two ways: without expressions every value goes straight to its attribute; with expressions all values form a context
 first. In both, null means "no value", and a value that its attribute's type cannot take makes the whole measure a
-BadMeasure.
+BadMeasure; so does an expression that is sure to have a value and has none.
 """
 
 from __future__ import annotations
@@ -107,7 +107,10 @@ def _map_with_expressions(plan: Plan, measure: Measure, stamp: Stamp) -> list[En
     entities: dict[tuple[str, str], dict[str, Any]] = {(own, plan.entity_type): {}}
     keys: dict[int, str] = {}
     for active in plan.ordered or tuple(a for group in plan.actives.values() for a in group):
-        value = _value_of(active, values, context, measure.faulty)
+        try:
+            value = _value_of(active, values, context, measure.faulty)
+        except BadMeasure as error:
+            raise BadMeasure(f"{active.name}: {error}") from None
         if value is None or value == active.skip:
             continue
         context[active.name] = value
@@ -140,7 +143,18 @@ def _value_of(active: Active, values: dict[str, Any], context: dict[str, Any], f
         return values.get(active.object_id)
     if faulty and not faulty.isdisjoint(active.expression.names):
         return None
-    return active.expression.evaluate(context)
+    value = active.expression.evaluate(context)
+    if value is None and active.expression.sure:
+        _check_absence(active.expression, context)
+    return value
+
+
+def _check_absence(expression: Expression, context: dict[str, Any]) -> None:
+    """Raise BadMeasure if an expression gives nothing although all is there that it reads: text for a number."""
+    read = {name: context.get(name) for name in sorted(expression.names)}
+    if read and all(value is not None for value in read.values()):
+        given = ", ".join(f"{name} = {str(value)[:40]!r}" for name, value in read.items())
+        raise BadMeasure(f"expression {expression.text!r} gives no value for {given}")
 
 
 def _own_entity(plan: Plan, context: dict[str, Any]) -> str:

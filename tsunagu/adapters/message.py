@@ -108,7 +108,10 @@ class Heartbeat:
 
 @dataclass(slots=True)
 class Count:
-    """Counters of a camera, cumulative since their last reset: {"total": 318, "in": …, "out": …}."""
+    """Counters of a camera, cumulative since their last reset: {"total": 318, "in": …, "out": …}.
+
+    `present` True: how many are there now instead, of which no flow follows.
+    """
 
     apikey: str
     device_id: str
@@ -116,6 +119,7 @@ class Count:
     totals: dict[str, int]
     time: Any = None
     receipt: str | None = None
+    present: bool = False
 
 
 @dataclass(slots=True)

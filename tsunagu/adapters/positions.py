@@ -64,6 +64,8 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     within = settings.get("positionWithin", WITHIN)
     if isinstance(within, bool) or not isinstance(within, int | float) or within < 0:
         raise BadMeasure("internal_attributes.positionWithin must be a number of seconds")
+    if not isinstance(settings.get("moving", False), bool):
+        raise BadMeasure("internal_attributes.moving must be true or false")
     if not isinstance(settings.get("positionOf", ""), str):
         raise BadMeasure("internal_attributes.positionOf must be the id of an entity")
 

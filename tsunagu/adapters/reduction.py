@@ -11,6 +11,7 @@ from tsunagu.adapters.message import Count, Sighting
 from tsunagu.adapters.positions import Positions
 from tsunagu.adapters.registry import FORMATS
 from tsunagu.adapters.sightings import SightingReducer, TagRules
+from tsunagu.adapters.sink import SinkUnavailable
 from tsunagu.adapters.vitals import counter_of
 from tsunagu.adapters.work import Item, Work, fail
 
@@ -36,9 +37,18 @@ class Reduction:
 
     def reduce(self, work: Sequence[Work], pseudonyms: dict[str, Callable[[str], str]]) -> None:
         """Take all steps that remember; `pseudonyms` is what `read` gave."""
-        self._watch(work)
-        self._judge(work)
-        self._reduce(work, pseudonyms)
+        for one in work:
+            if one.error is not None:
+                continue
+            try:
+                for item in one.items:
+                    self._watch(one, item)
+                    self._judge(one, item)
+                    self._condense(one, item, pseudonyms.get(one.tenant))
+            except Exception as error:  # noqa: BLE001 - the others of the batch go on
+                while one.undo:
+                    one.undo.pop()()
+                fail(one, error)
 
     async def read(self, work: Sequence[Work]) -> dict[str, Callable[[str], str]]:
         """Read what the next steps go on from, before anything is remembered; return the pseudonyms by tenant."""
@@ -46,61 +56,55 @@ class Reduction:
         for one in work:
             if one.error is not None:
                 continue
-            for item in one.items:
-                plan, reading = item.plan, item.reading
-                assert plan is not None
-                if isinstance(reading, Count):
-                    await self.counts.prepare(plan, reading, self._sink)
-                elif isinstance(reading, Sighting):
-                    await self.positions.prepare(plan, self._sink)
-                    if one.tenant not in names:
-                        names[one.tenant] = await self._pseudonyms.of(one.tenant)
-                if plan.judgement is not None:
-                    for entity_id in {update.id for update in item.updates}:
-                        stored = await self._sink.read(one.tenant, entity_id) or {}
-                        self.judge.note(one.tenant, entity_id, plan.judgement, stored)
-                if plan.health is not None and counter_of(reading) is not None:
-                    await self.health.resume(plan, one.message.received, self._sink)
-                for update in item.updates:
-                    self.positions.note(one.tenant, update)
-        return names
-
-    def _watch(self, work: Sequence[Work]) -> None:
-        """Note every sign of life of devices that are watched."""
-        for one in work:
-            if one.error is not None or one.message.retained:
-                continue
-            for item in one.items:
-                if item.plan is not None and item.plan.health is not None:
-                    assert item.stamp is not None
-                    update = self.health.heard(
-                        item.plan, one.message.received, item.updates, reading=item.reading, stamp=item.stamp
-                    )
-                    if update is not None:
-                        item.updates.append(update)
-
-    def _judge(self, work: Sequence[Work]) -> None:
-        """Mark what is suspect by what came before, and say which warning level is reached."""
-        for one in work:
-            if one.error is not None:
-                continue
-            for item in one.items:
-                if item.plan is not None and item.plan.judgement is not None:
-                    for update in item.updates:
-                        one.undo.append(self.judge.judge(one.tenant, update, item.plan.judgement))
-
-    def _reduce(self, work: Sequence[Work], names: dict[str, Callable[[str], str]]) -> None:
-        """Turn adverts into sightings and totals into flows."""
-        for one in work:
-            if one.error is not None:
-                continue
             try:
                 for item in one.items:
-                    reducer = self._reducers.get(type(item.reading))
-                    if reducer is not None:
-                        reducer(self, one, item, names.get(one.tenant))
+                    await self._read(one, item, names)
+            except SinkUnavailable:
+                raise
             except Exception as error:  # noqa: BLE001 - the others of the batch go on
                 fail(one, error)
+        return names
+
+    async def _read(self, one: Work, item: Item, names: dict[str, Callable[[str], str]]) -> None:
+        plan, reading = item.plan, item.reading
+        assert plan is not None
+        if isinstance(reading, Count):
+            await self.counts.prepare(plan, reading, self._sink)
+        elif isinstance(reading, Sighting):
+            await self.positions.prepare(plan, self._sink)
+            if one.tenant not in names:
+                names[one.tenant] = await self._pseudonyms.of(one.tenant)
+        if plan.judgement is not None:
+            for entity_id in {update.id for update in item.updates}:
+                stored = await self._sink.read(one.tenant, entity_id) or {}
+                self.judge.note(one.tenant, entity_id, plan.judgement, stored)
+        if plan.health is not None and counter_of(reading) is not None:
+            await self.health.resume(plan, one.message.received, self._sink)
+        for update in item.updates:
+            self.positions.note(one.tenant, update)
+
+    def _watch(self, one: Work, item: Item) -> None:
+        """Note a sign of life of a device that is watched."""
+        if item.plan is None or item.plan.health is None or one.message.retained:
+            return
+        assert item.stamp is not None
+        update = self.health.heard(
+            item.plan, one.message.received, item.updates, reading=item.reading, stamp=item.stamp
+        )
+        if update is not None:
+            item.updates.append(update)
+
+    def _judge(self, one: Work, item: Item) -> None:
+        """Mark what is suspect by what came before, and say which warning level is reached."""
+        if item.plan is not None and item.plan.judgement is not None:
+            for update in item.updates:
+                one.undo.append(self.judge.judge(one.tenant, update, item.plan.judgement))
+
+    def _condense(self, one: Work, item: Item, pseudonym: Callable[[str], str] | None) -> None:
+        """Turn adverts into sightings and totals into flows."""
+        reducer = self._reducers.get(type(item.reading))
+        if reducer is not None:
+            reducer(self, one, item, pseudonym)
 
     def _reduce_sighting(self, one: Work, item: Item, pseudonym: Callable[[str], str]) -> None:
         assert item.plan is not None

@@ -29,6 +29,7 @@ MAX_TAGS = 100_000
 MAX_CANDIDATES = 16
 TYPE = "TagSighting"
 WEAKEST = -128
+MEMBERS = frozenset(("allow", "vendor", "enter_after", "refresh", "silence", "merge_window", "margin"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +49,22 @@ class TagRules:
         given = settings.get("tags") or {}
         if not isinstance(given, dict):
             raise BadMeasure("internal_attributes.tags must be an object")
+        if not given.keys() <= MEMBERS:
+            raise BadMeasure(f"internal_attributes.tags has members {', '.join(sorted(MEMBERS))} alone")
         allow = given.get("allow") or {}
-        prefixes = allow if isinstance(allow, dict) else dict.fromkeys(allow, "") if isinstance(allow, list) else {}
+        if not isinstance(allow, dict | list) or not all(isinstance(one, str) for one in allow):
+            raise BadMeasure(
+                "internal_attributes.tags.allow must be a list of prefixes, or an object of vendors by prefix"
+            )
+        prefixes = allow if isinstance(allow, dict) else dict.fromkeys(allow, "")
         vendor = given.get("vendor") or ""
         return cls(
             allow={_prefix(prefix): str(name or vendor) for prefix, name in prefixes.items()},
-            enter_after=int(given.get("enter_after", 2)),
+            enter_after=_count(given, "enter_after", 2),
             refresh=_milliseconds(given, "refresh", 30),
             silence=_milliseconds(given, "silence", 60),
             merge_window=_milliseconds(given, "merge_window", 3),
-            margin=int(given.get("margin", 6)),
+            margin=_count(given, "margin", 6),
         )
 
     def admitted(self, sighting: Sighting) -> tuple[str, str] | None:
@@ -72,6 +79,13 @@ class TagRules:
 def _prefix(prefix: Any) -> str:
     text = str(prefix).lower()
     return text.replace(":", "") if len(text.replace(":", "")) <= 12 and text.count(":") >= 2 else text  # noqa: PLR2004 - a MAC's start
+
+
+def _count(given: Mapping[str, Any], name: str, default: int) -> int:
+    value = given.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise BadMeasure(f"internal_attributes.tags.{name} must be a whole number from 0 on")
+    return value
 
 
 def _milliseconds(given: Mapping[str, Any], name: str, default: float) -> int:

@@ -2,8 +2,9 @@
 
 `observedAt` is the device's own time; without one, the time of receipt. A time in the future beyond `max_ahead`
 cannot be true: the time of receipt takes its place, and the attribute says so in `timeQuality` and keeps
-`deviceTime`. A clock that is ahead by just the offset of a zone is named: local time sent as UTC. When device time
-and receipt differ by more than `keep_received`, `receivedAt` is kept.
+`deviceTime`; so with the time of a clock that was never set and counts from its zero (`clock.ZEROS`). A clock that is
+ahead by just the offset of a zone is named: local time sent as UTC. When device time and receipt differ by more than
+`keep_received`, `receivedAt` is kept.
 """
 
 from __future__ import annotations
@@ -78,19 +79,28 @@ def stamp(given: Any, received: int, local: tzinfo = UTC, *, policy: TimePolicy)
     """Return the time that an observation counts as. Raises BadTimestamp if the device's time cannot be read."""
     if given is None:
         return Stamp(received, clock.iso(received), dated=False)
+    if type(given) is str and clock.is_date(given):
+        raise BadTimestamp(
+            f"time {given!r} has no time of day; an attribute TimeInstant with an expression such as "
+            f"date + 'T00:00:00+09:00' may say which is meant"
+        )
     observed = clock.read_time(given, local)
+    if clock.is_unset(observed):
+        return Stamp(received, clock.iso(received), dated=True, extra=_not_true("clockNotSet", observed, received))
     ahead = observed - received
     if ahead > policy.max_ahead:
-        return Stamp(received, clock.iso(received), dated=True, extra=_skewed(observed, received, local))
+        quality = describe_skew(ahead, local, received)
+        return Stamp(received, clock.iso(received), dated=True, extra=_not_true(quality, observed, received))
     text = given if type(given) is str and clock.CANONICAL.fullmatch(given) else clock.iso(observed)
     late = policy.late is not None and -ahead > policy.late
     extra = {"receivedAt": _time_property(received)} if abs(ahead) > policy.keep_received else None
     return Stamp(observed, text, dated=True, extra=extra, late=late)
 
 
-def _skewed(observed: int, received: int, local: tzinfo) -> dict[str, Any]:
+def _not_true(quality: str, observed: int, received: int) -> dict[str, Any]:
+    """Return what is said of a device's time that cannot be true, and why."""
     return {
-        "timeQuality": {"type": "Property", "value": describe_skew(observed - received, local, received)},
+        "timeQuality": {"type": "Property", "value": quality},
         "deviceTime": _time_property(observed),
         "receivedAt": _time_property(received),
     }

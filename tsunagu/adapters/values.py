@@ -31,6 +31,8 @@ def number(value: Any) -> int | float:
         return value  # type: ignore[no-any-return]
     if isinstance(value, str):
         try:
+            if "_" in value:  # a number in Python alone
+                raise ValueError  # noqa: TRY301
             value = int(value) if value.strip().lstrip("+-").isdigit() else float(value)
         except ValueError:
             raise BadMeasure(f"{value[:80]!r} is no number") from None
@@ -55,6 +57,14 @@ def plain(value: Any) -> Instance:
 def as_number(value: Any) -> Instance:
     """Take a number."""
     return {"type": "Property", "value": number(value)}
+
+
+def whole(value: Any) -> int:
+    """Return a whole number, also from text or a float without a fraction. Raises BadMeasure."""
+    found = number(value)
+    if found != int(found):
+        raise BadMeasure(f"{found} is no whole number")
+    return int(found)
 
 
 def as_integer(value: Any) -> Instance:

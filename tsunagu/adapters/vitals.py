@@ -52,8 +52,8 @@ class Vitals:
         urgent = self._note_clock(stamp, received)
         if isinstance(reading, Measure) and reading.context:
             context = reading.context
-            self.rssi = context.get("rssi", self.rssi)
-            self.snr = context.get("snr", self.snr)
+            self.rssi = _number(context.get("rssi"), self.rssi)
+            self.snr = _number(context.get("snr"), self.snr)
             counter = counter_of(reading)
             if counter is not None:
                 self.count(counter)
@@ -130,6 +130,11 @@ def counter_of(reading: Reading) -> int | None:
             if isinstance(value, int) and not isinstance(value, bool):
                 return value
     return None
+
+
+def _number(given: Any, before: float | None) -> float | None:
+    """Return a number that a network server gave; for anything else the one before."""
+    return given if isinstance(given, int | float) and not isinstance(given, bool) else before
 
 
 def _value(stored: Mapping[str, Any], name: str) -> Any:

@@ -24,6 +24,12 @@ TOKYO = ZoneInfo("Asia/Tokyo")
         "2026-07-19 04:10:00",
         "20260719041000",
         "20260718T191000Z",
+        "2026/07/19 4:10",
+        "2026-7-19 04:10:00 +09:00",
+        "2026-07-18T19:10:00 00:00",
+        "202607190410",
+        202607190410,
+        20260719041000,
         "1784401800",
         1784401800,
         1784401800.0,
@@ -56,3 +62,27 @@ def test_a_zone_that_does_not_exist_is_refused() -> None:
     """The error names the member."""
     with pytest.raises(BadTimestamp, match="timezone"):
         clock.zone("Asia/Kakogawa")
+
+
+@pytest.mark.parametrize(
+    ("text", "unset"),
+    [
+        ("1970-01-01T00:07:12Z", True),
+        ("1969-12-31T15:00:30Z", True),
+        ("1980-01-06T00:00:30Z", True),
+        ("2000-01-01T00:00:00+09:00", True),
+        ("1972-01-01T00:00:00Z", False),
+        ("1998-07-19T00:00:00Z", False),
+        ("2008-10-10T12:24:57.321Z", False),
+    ],
+)
+def test_a_clock_that_nobody_has_set_shows_its_zero(text: str, unset: bool) -> None:
+    """Soon after 1970, GPS's zero, or 2000, in any zone."""
+    assert clock.is_unset(clock.read_text(text)) is unset
+
+
+@pytest.mark.parametrize("text", ["2026-07-19", "2026/7/19", "2026-W29-7", "2026-200"])
+def test_a_date_alone_is_told(text: str) -> None:
+    """It has no time of day."""
+    assert clock.is_date(text)
+    assert not clock.is_date(f"{text}T00:00")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -169,6 +170,34 @@ def test_without_timestamp_only_the_devices_own_time_counts(timestamp: bool | No
     plan = compile_plan({"device_id": "d", "timestamp": timestamp}, GROUP)
     (update,) = map_measure(plan, Measure("k", "d", {"level": 1}), Stamp(STAMP.observed, STAMP.text, dated=dated))
     assert ("observedAt" in update.attrs["level"]) == bool(expected)
+
+
+@pytest.mark.parametrize(
+    ("expression", "values", "said"),
+    [
+        ("wl / 100", {"wl": "1,234"}, "level: expression 'wl / 100' gives no value for wl = '1,234'"),
+        ("wl / span", {"wl": 3, "span": 0}, "level: expression 'wl / span' gives no value for span = '0', wl = '3'"),
+    ],
+)
+def test_an_expression_that_finds_no_number_is_told(expression: str, values: dict[str, Any], said: str) -> None:
+    """A reading does not vanish because its device wrote it in another way."""
+    with pytest.raises(BadMeasure, match=re.escape(said)):
+        mapped(values, attributes=[{"name": "level", "type": "Number", "expression": expression}])
+
+
+@pytest.mark.parametrize(
+    ("expression", "values"),
+    [
+        ("wl / 100", {"other": 1}),
+        ("wl / 100", {"wl": None}),
+        ("wl > 5 ? wl : null", {"wl": 3}),
+        ("wl|mapper([1],['a'])", {"wl": 3}),
+    ],
+)
+def test_an_expression_may_have_no_value(expression: str, values: dict[str, Any]) -> None:
+    """What it reads is absent, or it chooses none: the attribute is left out."""
+    attributes = [{"name": "level", "type": "Number", "expression": expression}]
+    assert mapped(values, attributes=attributes, explicitAttrs=True) == {}
 
 
 def test_a_lazy_attribute_is_mapped_when_the_device_sends_it() -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 NOW = 1784401841000
 GROUP = {"apikey": "k", "resource": "/iot/json", "entity_type": "Gauge"}
+JUDGED = {"quality": {"wl": {"stuckAfter": 60}}}
 
 
 @pytest.fixture
@@ -227,3 +228,13 @@ async def test_an_edge_filter_that_begins_its_numbers_anew_is_heard(place: Site)
         (reading,) = FORMATS["ble_gateway"].decode(Message("ble_gateway", raw, NOW, {"apikey": "b", "shape": "edge"}))
         receipts.append(reading.receipt)
     assert receipts[0] == receipts[1] != receipts[2]
+
+
+async def test_a_fault_in_what_is_remembered_harms_its_message_alone(place: Site) -> None:
+    """What no step foresaw is a fault of that message, which is kept; the door does not try the batch for ever."""
+    await place.store.create_groups("", "/", [{**GROUP, "apikey": "q", "internal_attributes": JUDGED}])
+    place.sink.entities["", "urn:ngsi-ld:Gauge:d"] = {
+        "wl": {"type": "Property", "value": 1, "observedAt": "2026-07-18T19:10:00Z", "unchangedSince": [1]}
+    }
+    assert await take(place, message({"wl": 1}, apikey="q"), message({"a": 2})) == ["INTERNAL_ERROR", None]
+    assert [update.attrs["a"]["value"] for update in place.sink.updates] == [2]

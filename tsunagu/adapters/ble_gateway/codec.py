@@ -7,13 +7,14 @@ counts from its boot and OpenMQTTGateway sends none: the time of receipt counts.
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from typing import TYPE_CHECKING, Any
 
 import msgpack  # type: ignore[import-untyped]
 
-from tsunagu.adapters import json_body
+from tsunagu.adapters import json_body, values
 from tsunagu.adapters.ble_gateway.frames import ibeacon, identity
-from tsunagu.adapters.errors import BadPayload, MissingParameters
+from tsunagu.adapters.errors import BadMeasure, BadPayload, MissingParameters
 from tsunagu.adapters.message import Message, Reading, Sighting
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 APRIL_HEADER = 8
 MAX_ADVERTS = 5000
+LARGEST_UINT16 = 0xFFFF
 
 
 def decode(message: Message) -> list[Reading]:
@@ -47,9 +49,10 @@ def signal(value: Any) -> int | None:
     """Return an RSSI in dBm, None if there is none. Raises BadPayload."""
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadPayload(f"rssi must be a number and not {str(value)[:40]!r}")
-    return round(value)
+    try:
+        return round(values.number(value))
+    except BadMeasure:
+        raise BadPayload(f"rssi must be a number and not {str(value)[:40]!r}") from None
 
 
 def advert_bytes(text: Any) -> bytes:
@@ -67,7 +70,14 @@ def _gateway(message: Message, found: Any) -> str:
         return given
     if not found:
         raise MissingParameters('Some of the mandatory params weren\'t found in the request: ["Device Id"]')
-    return str(found)
+    return name(found, "the gateway's id")
+
+
+def name(value: Any, what: str) -> str:
+    """Return an id that is text or a whole number. Raises BadPayload saying what it should be."""
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        raise BadPayload(f"{what} must be text and not {str(value)[:40]!r}")
+    return str(value)
 
 
 def _objects(body: bytes) -> list[dict[str, Any]]:
@@ -78,8 +88,11 @@ def _objects(body: bytes) -> list[dict[str, Any]]:
 
 
 def minew_long(message: Message) -> list[Reading]:
-    """Read Minew JSON-LONG: [{"type": "Gateway", "mac"}, {"timestamp", "mac", "rssi", "rawData"} …]."""
-    if message.body[:1] not in (b"[", b" ", b"\n"):
+    """Read Minew JSON-LONG: [{"type": "Gateway", "mac"}, {"timestamp", "mac", "rssi", "rawData"} …].
+
+    Other firmware gives an iBeacon as "ibeaconUuid", "ibeaconMajor" and "ibeaconMinor" instead of "rawData".
+    """
+    if message.body.removeprefix(BOM_UTF8).lstrip()[:1] != b"[":
         raise BadPayload("this is no JSON: firmware 2 and 3 can send a binary form; set the gateway to JSON-LONG")
     head, *rest = _objects(message.body)
     if head.get("type") != "Gateway":
@@ -88,9 +101,16 @@ def minew_long(message: Message) -> list[Reading]:
     sightings: list[Reading] = []
     for one in rest:
         address = mac(one.get("mac"))
-        tag = identity(advert_bytes(one["rawData"])) if one.get("rawData") else None
+        tag = identity(advert_bytes(one["rawData"])) if one.get("rawData") else _minew_ibeacon(one)
         sightings.append(_sighting(message, gateway, tag or address, address, one))
     return sightings
+
+
+def _minew_ibeacon(one: dict[str, Any]) -> str | None:
+    """Return the identity of an advert that the gateway has read itself ("type": "iBeacon"), None for other adverts."""
+    if "ibeaconUuid" not in one:
+        return None
+    return _ibeacon({"uuid": one["ibeaconUuid"], "major": one.get("ibeaconMajor"), "minor": one.get("ibeaconMinor")})
 
 
 def minew_raw(message: Message) -> list[Reading]:
@@ -108,15 +128,16 @@ def _sighting(message: Message, gateway: str, tag: str, address: str, one: dict[
 
 def aprilbrother(message: Message) -> list[Reading]:
     """Read AprilBrother V4: MessagePack {v, mid, time, ip, mac, devices: [type 1, MAC 6, RSSI 1 (256 - x), advert]}."""
-    try:
-        body = msgpack.unpackb(message.body)
+    try:  # firmware that knows only the old MessagePack writes its bytes as text
+        body = msgpack.unpackb(message.body, unicode_errors="surrogateescape")
     except (ValueError, msgpack.UnpackException):
         raise BadPayload("the payload is not MessagePack") from None
     if not isinstance(body, dict) or not isinstance(body.get("devices"), list):
         raise BadPayload("devices is missing: this is no message of an AprilBrother gateway")
     gateway = _gateway(message, mac(body["mac"]) if "mac" in body else None)
     sightings: list[Reading] = []
-    for i, one in enumerate(body["devices"]):
+    for i, given in enumerate(body["devices"]):
+        one = given.encode("utf-8", "surrogateescape") if isinstance(given, str) else given
         if not isinstance(one, bytes) or len(one) < APRIL_HEADER:
             raise BadPayload(f"devices[{i}] must be binary: type, MAC, RSSI, advert")
         address = one[1:7].hex()
@@ -126,8 +147,14 @@ def aprilbrother(message: Message) -> list[Reading]:
 
 
 def ruuvi(message: Message) -> list[Reading]:
-    """Read Ruuvi gateway: {"data": {"gw_mac", "nonce", "tags": {MAC: {"rssi", "timestamp", "data"}}}}."""
-    data = json_body.parse_object(message.body).get("data")
+    """Read Ruuvi gateway: {"data": {"gw_mac", "nonce", "tags": {MAC: {"rssi", "timestamp", "data"}}}}.
+
+    Over MQTT it sends each tag by itself, its MAC as the topic's last level: {"gw_mac", "rssi", "gwts", "ts", "data"}.
+    """
+    body = json_body.parse_object(message.body)
+    data = body.get("data")
+    if isinstance(data, str) and "gw_mac" in body:
+        return [_ruuvi_tag(message, body)]
     if not isinstance(data, dict) or not isinstance(data.get("tags"), dict):
         raise BadPayload("data.tags is missing: this is no message of a Ruuvi gateway")
     gateway = _gateway(message, mac(data["gw_mac"]) if "gw_mac" in data else None)
@@ -142,6 +169,16 @@ def ruuvi(message: Message) -> list[Reading]:
         sighting.receipt = f"ruuvi/{gateway}/{nonce}/{data.get('timestamp')}/{address}" if nonce is not None else None
         sightings.append(sighting)
     return sightings
+
+
+def _ruuvi_tag(message: Message, body: dict[str, Any]) -> Sighting:
+    gateway = _gateway(message, mac(body["gw_mac"]))
+    given = message.named.get("mac")
+    address = mac(given) if given else ""
+    tag = identity(advert_bytes(body["data"])) or address
+    if not tag:
+        raise BadPayload("the advert names no beacon, and the topic no MAC: add {mac} to the route's topic")
+    return Sighting(message.named["apikey"], gateway, tag, address, signal(body.get("rssi")), body.get("ts"))
 
 
 def openmqttgateway(message: Message) -> list[Reading]:
@@ -166,8 +203,8 @@ def edge(message: Message) -> list[Reading]:
     # seq begins anew when the edge does: only with its time does it name one event.
     receipt = f"edge/{gateway}/{body['seq']}/{body.get('ts')}" if "seq" in body else None
     count = body.get("n", 1)
-    if not isinstance(count, int):
-        raise BadPayload("n must be a whole number: how many adverts the edge has merged")
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise BadPayload("n must be a whole number from 1 on: how many adverts the edge has merged")
     return [
         Sighting(
             message.named["apikey"],
@@ -189,9 +226,16 @@ def _ibeacon(body: dict[str, Any]) -> str:
     if len(digits) != 32 or not all(c in "0123456789abcdefABCDEF" for c in digits):  # noqa: PLR2004 - sixteen bytes
         raise BadPayload("uuid must have 32 hexadecimal digits")
     try:
-        return ibeacon(digits, int(major), int(minor))  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise BadPayload("major and minor must be whole numbers") from None
+        return ibeacon(digits, _uint16(major), _uint16(minor))
+    except BadMeasure:
+        raise BadPayload("major and minor must be whole numbers from 0 to 65535") from None
+
+
+def _uint16(value: Any) -> int:
+    found = values.whole(value)
+    if not 0 <= found <= LARGEST_UINT16:
+        raise BadMeasure("out of range")
+    return found
 
 
 def pozyx(message: Message) -> list[Reading]:
@@ -207,11 +251,12 @@ def pozyx(message: Message) -> list[Reading]:
         anchors = one["data"].get("anchorData")
         if not isinstance(anchors, list) or not all(isinstance(anchor, dict) for anchor in anchors):
             raise BadPayload(f"[{i}].data.anchorData must be a list of anchors")
-        tag, time = str(one["deviceId"]), one.get("timestamp")
+        tag, time = name(one["deviceId"], f"[{i}].deviceId"), one.get("timestamp")
         for anchor in anchors:
             if "anchorId" not in anchor:
                 raise BadPayload(f"[{i}].data.anchorData: anchorId is missing")
-            reader, receipt = str(anchor["anchorId"]), f"pozyx/{anchor['anchorId']}/{tag}/{time}"
+            reader = name(anchor["anchorId"], "anchorId")
+            receipt = f"pozyx/{reader}/{tag}/{time}"
             rssi = signal(anchor.get("rss"))
             sightings.append(Sighting(message.named["apikey"], reader, tag, "", rssi, time, receipt=receipt))
     return sightings

@@ -13,6 +13,7 @@ FORMAT = Format(
     topics=(
         *(Topic(f"/ble/{shape}/{{apikey}}/{{device}}", {"shape": shape}) for shape in SHAPES),
         *(Topic(f"ble/{shape}/{{apikey}}/{{device}}", {"shape": shape}) for shape in SHAPES),
+        *(Topic(f"{slash}ble/ruuvi/{{apikey}}/{{device}}/{{mac}}", {"shape": "ruuvi"}) for slash in ("/", "")),
         Topic("{apikey}/{device}/BTtoMQTT/{mac}", {"shape": "openmqttgateway"}),
     ),
     routes=(Route("/iot/ble/{shape}", ("POST",)),),

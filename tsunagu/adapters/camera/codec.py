@@ -7,17 +7,20 @@ are retained; an empty body says that the property is gone and stores nothing. P
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
-from tsunagu.adapters import json_body
+from tsunagu.adapters import json_body, values
 from tsunagu.adapters.camera.images import holds_image, is_image
-from tsunagu.adapters.errors import BadPayload, ImageRefused
+from tsunagu.adapters.errors import BadPayload, DeviceError, ImageRefused
 from tsunagu.adapters.message import Count, Heartbeat, Measure, Message, Reading
+from tsunagu.schemas.ids import is_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 STATES = {"ok": "online", "online": "online", "on": "online", "up": "online", "alive": "online"}
+HAS_OFFSET = re.compile(r"(?:Z|[+-]\d\d:?\d\d)$")
 REFUSAL = "pictures never enter the broker; send a reference (a URL with its access policy) instead"
 
 
@@ -54,15 +57,24 @@ def _heartbeat(body: dict[str, Any], named: Mapping[str, str]) -> Heartbeat:
 
 
 def _analytics(body: dict[str, Any], named: Mapping[str, str]) -> Reading:
-    """Read an event of AXIS Object Analytics: its totals, or, for a scenario without totals, its state."""
-    data = body["message"].get("data") if isinstance(body["message"], dict) else None
-    if not isinstance(data, dict):
+    """Read an event of AXIS Object Analytics: its totals, or, for a scenario without totals, its state.
+
+    Whether totals are counted since a reset or tell who is there now (occupancy in an area) the message does not say:
+    see `counters.py`. Other events of the camera (tampering, sound) are read as those of ONVIF are.
+    """
+    message = body["message"] if isinstance(body["message"], dict) else {}
+    data, source = message.get("data"), message.get("source") or {}
+    if not isinstance(data, dict) or not isinstance(source, dict):
         raise BadPayload("message.data must be an object: this is no AXIS event")
-    scenario = str(body.get("topic") or named.get("rest") or "").rpartition("/")[2] or "scenario"
+    topic = str(body.get("topic") or named.get("rest") or "")
+    parts = [part.rpartition(":")[2] for part in topic.split("/") if part]
+    scenario = parts[-1] if parts else "scenario"
     time = body.get("timestamp")
     totals = {key: whole(value, f"message.data.{key}") for key, value in data.items() if key.startswith("total")}
     if totals:
         return Count(named["apikey"], named["device"], scenario, totals, time)
+    if len(parts) > 1 and "ObjectAnalytics" not in parts:
+        return Measure(named["apikey"], named["device"], {event_name(parts): {**source, **data}}, time)
     if "active" not in data:
         raise BadPayload("message.data has neither totals nor active: this is no event of AXIS Object Analytics")
     active = str(data["active"]).lower() in ("1", "true")
@@ -78,10 +90,10 @@ def _people_counter(body: dict[str, Any], named: Mapping[str, str]) -> Count:
 def whole(value: Any, where: str) -> int:
     """Return a count, also from text. Raises BadPayload naming the member."""
     try:
-        number = int(value)
-    except (TypeError, ValueError):
+        number = values.whole(value)
+    except DeviceError:
         number = -1
-    if number < 0 or isinstance(value, bool):
+    if number < 0:
         raise BadPayload(f"{where}: {str(value)[:40]!r} is no count; right would be a whole number from 0 on")
     return number
 
@@ -91,13 +103,25 @@ def _onvif(body: dict[str, Any], named: Mapping[str, str]) -> Reading:
     data, source = body.get("Data"), body.get("Source") or {}
     if not isinstance(body.get("UtcTime"), str) or not isinstance(data, dict) or not isinstance(source, dict):
         raise BadPayload("UtcTime, Source and Data are needed: this is no ONVIF event")
-    parts = [part for part in named.get("rest", "").partition("/&")[0].split("/") if part]
+    parts = [part.rpartition(":")[2] for part in named.get("rest", "").partition("/&")[0].split("/") if part]
     if not parts:
         raise BadPayload("the topic names no ONVIF event")
+    time = body["UtcTime"] if HAS_OFFSET.search(body["UtcTime"]) else body["UtcTime"] + "Z"
     if "Count" in data:
         scenario = str(source.get("Rule") or parts[-1])
-        return Count(
-            named["apikey"], named["device"], scenario, {"total": whole(data["Count"], "Data.Count")}, body["UtcTime"]
-        )
-    name = parts[-2][:1].lower() + parts[-2][1:] + parts[-1] if len(parts) > 1 else parts[-1]
-    return Measure(named["apikey"], named["device"], {name: {**source, **data}}, body["UtcTime"])
+        totals = {"total": whole(data["Count"], "Data.Count")}
+        present = parts[-1] == "OccupancyCounter"
+        return Count(named["apikey"], named["device"], scenario, totals, time, present=present)
+    return Measure(named["apikey"], named["device"], {event_name(parts): {**source, **data}}, time)
+
+
+def event_name(parts: list[str]) -> str:
+    """Return the attribute of an event, from its topic's last two levels: LineDetector/Crossed → lineDetectorCrossed.
+
+    Raises BadPayload for a topic that cannot be a name.
+    """
+    first, *rest = parts[-2:]
+    name = first[:1].lower() + first[1:] + "".join(rest)
+    if not is_name(name):
+        raise BadPayload(f"the topic's levels {'/'.join(parts[-2:])[:80]!r} cannot name an event")
+    return name

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from tsunagu.adapters.chirpstack.protobuf import read_event
-from tsunagu.adapters.device_objects import Part, normalize
+from tsunagu.adapters.device_objects import Part, normalize, reception, sequence
 from tsunagu.adapters.errors import BadPayload, MissingParameters
 from tsunagu.adapters.json_body import from_base64, parse_object
 from tsunagu.adapters.message import Heartbeat, Measure, Message, Reading
@@ -43,7 +43,7 @@ def decode(message: Message) -> list[Reading]:
     if kind == "log":
         return [Heartbeat(apikey, device, None, event.get("time"), _log(event))]
     values = {"location": _location(event)}
-    return [Measure(apikey, device, values, event.get("time"), event.get("deduplicationId"))]
+    return [Measure(apikey, device, values, event.get("time"), _receipt(event))]
 
 
 def _device(event: dict[str, Any], application: str | None) -> tuple[str, str]:
@@ -57,8 +57,9 @@ def _device(event: dict[str, Any], application: str | None) -> tuple[str, str]:
 
 
 def _uplink(event: dict[str, Any], apikey: str, device: str) -> list[Reading]:
-    receipt = event.get("deduplicationId")
-    context = {"fPort": event.get("fPort", 0), "fCnt": event.get("fCnt", 0), **_radio(event)}
+    receipt = _receipt(event)
+    radio = reception(event.get("rxInfo"), ("rssi", "snr", "gatewayId"))
+    context = {"fPort": sequence(event.get("fPort")), "fCnt": sequence(event.get("fCnt")), **radio}
     decoded = event.get("object")
     raw = b""
     if isinstance(decoded, dict):
@@ -68,6 +69,8 @@ def _uplink(event: dict[str, Any], apikey: str, device: str) -> list[Reading]:
     else:
         raw = from_base64(event.get("data") or "", "data")
         found = [Part({"data": raw.hex()})] if raw else []
+    if not found:  # an empty frame: nothing was measured, but the device is alive
+        return [Heartbeat(apikey, device, "online", event.get("time"))]
     return [
         Measure(
             apikey,
@@ -84,11 +87,12 @@ def _uplink(event: dict[str, Any], apikey: str, device: str) -> list[Reading]:
     ]
 
 
-def _radio(event: dict[str, Any]) -> dict[str, Any]:
-    """Return the best reception: of several gateways that one with the strongest signal."""
-    heard = [rx for rx in event.get("rxInfo") or () if isinstance(rx, dict)]
-    best = max(heard, key=lambda rx: rx.get("rssi", -999), default=None)
-    return {} if best is None else _present(best, ("rssi", "snr", "gatewayId"))
+def _receipt(event: dict[str, Any]) -> str | None:
+    """Return the event's own key, None for one without. Raises BadPayload."""
+    receipt = event.get("deduplicationId") or None
+    if receipt is not None and not isinstance(receipt, str):
+        raise BadPayload("deduplicationId must be text")
+    return receipt
 
 
 def _present(source: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

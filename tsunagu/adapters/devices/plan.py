@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tsunagu.adapters import clock
+from tsunagu.adapters.counters import occupancies_of
 from tsunagu.adapters.credentials import Credential, credential_of
 from tsunagu.adapters.decoders import unpacker
 from tsunagu.adapters.device_models.merge import name_of, with_template
@@ -100,6 +101,7 @@ class Plan:
     time_policy: TimePolicy | None = None
     unpack: Unpack | None = None
     health: HealthRule | None = None
+    occupancies: frozenset[str] = frozenset()
     cached_rules: TagRules | None = None
 
     @property
@@ -200,6 +202,7 @@ def compile_plan(device: Mapping[str, Any], group: Mapping[str, Any]) -> Plan:
         time_policy=policy_of(settings),
         unpack=unpacker(settings),
         health=rule_of(settings),
+        occupancies=occupancies_of(settings),
         commands=tuple(merge_attributes(device.get("commands"), group.get("commands"))),
         transport=str(device.get("transport") or group.get("transport") or "").upper(),
         endpoint=_endpoint(device.get("endpoint") or group.get("endpoint")),

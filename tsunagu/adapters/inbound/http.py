@@ -181,7 +181,10 @@ class DeviceDoor:
     def message_of(self, method: str, path: str, query_string: bytes, *, content_type: str, body: bytes) -> Message:
         """Return the message that a request is. Raises DeviceError."""
         row, route, parts = self._route(path, method, content_type)
-        query = dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True))
+        pairs = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)
+        query = dict(pairs)
+        if len(query) < len(pairs):
+            raise BadPayload("a parameter stands twice in the query: which one is meant?")
         source = route.named.get("source")
         if source is not None:
             body = query.get("d", "").encode() if source == "query" else query_string

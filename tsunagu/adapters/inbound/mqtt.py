@@ -366,12 +366,14 @@ class MqttDoor:
         """Return the message in a publication; None for a topic that no format has."""
         publication = arrival.publication
         message = self.topics.message(publication.topic, publication.payload or b"", arrival.received)
-        if message is not None:
-            message.redelivered = publication.duplicate
-            message.retained = publication.retained
-            message.tag = publication.packet_id
-            if publication.payload is None:
-                message.too_large = publication.size
+        if message is None:
+            metrics.UNMATCHED.inc()
+            return None
+        message.redelivered = publication.duplicate
+        message.retained = publication.retained
+        message.tag = publication.packet_id
+        if publication.payload is None:
+            message.too_large = publication.size
         return message
 
     def _acknowledge(self, arrivals: Sequence[Arrival]) -> None:

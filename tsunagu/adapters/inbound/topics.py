@@ -46,9 +46,12 @@ class TopicTree:
         self.filters.append(mqtt_filter(pattern))
 
     def _match(self, topic: str) -> Match | None:
-        """Return the format's name and the named parts of a topic; None if no pattern takes it."""
+        """Return the format's name and the named parts of a topic; None if no pattern takes it.
+
+        A part is empty where the topic has an empty level and no other pattern takes it: the filter takes it, too.
+        """
         levels = topic.split("/")
-        end = _walk(self._root, levels, 0)
+        end = _walk(self._root, levels, 0) or _walk(self._root, levels, 0, empty=True)
         if end is None:
             return None
         (format_name, names, named), rest = end
@@ -56,17 +59,19 @@ class TopicTree:
         return format_name, {**parts, **named, **({"rest": rest} if rest is not None else {})}
 
 
-def _walk(node: dict[str, Any], levels: list[str], position: int) -> tuple[Any, str | None] | None:
+def _walk(
+    node: dict[str, Any], levels: list[str], position: int, *, empty: bool = False
+) -> tuple[Any, str | None] | None:
     """Follow the levels: a level of that very name first, then a named part, then "#"."""
     if position == len(levels):
         end = node.get(" end ")
         return (end, None) if end is not None else None
     level = levels[position]
     for key in (level, "+"):
-        if key in ("#", " end ") or (key == "+" and not level):
+        if key in ("#", " end ") or (key == "+" and not level and not empty):
             continue
         inner = node.get(key)
-        found = _walk(inner, levels, position + 1) if inner is not None else None
+        found = _walk(inner, levels, position + 1, empty=empty) if inner is not None else None
         if found is not None:
             return found
     rest = node.get("#")

@@ -39,6 +39,7 @@ TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
+CHOOSING = frozenset(("mapper", "thmapper", "valuePicker", "valuePickerMulti", "jsonparse"))
 NEGATE = arithmetic(lambda a, b: b - a)
 LITERALS: dict[str, Any] = {"true": True, "false": False, "null": None, "undefined": None}
 OPERATORS = {symbol: precedence for symbol, (precedence, _) in BINARY.items()} | {"||": 10, "&&": 10}
@@ -46,11 +47,16 @@ OPERATORS = {symbol: precedence for symbol, (precedence, _) in BINARY.items()} |
 
 @dataclass(frozen=True)
 class Expression:
-    """A compiled expression: its text, the names it reads, and `evaluate(context)`."""
+    """A compiled expression: its text, the names it reads, and `evaluate(context)`.
+
+    `sure` says that it is meant to have a value wherever its names have one: it makes no choice, looks for no member
+    and no place in a table, and has no null in it.
+    """
 
     text: str
     names: frozenset[str]
     node: Node
+    sure: bool = False
 
     def evaluate(self, context: Context) -> Any:
         """Return the value, None where JavaScript would have null, undefined or NaN. Raises BadExpression."""
@@ -67,7 +73,7 @@ def compile_expression(text: str) -> Expression:
     parser = _Parser(text)
     node = parser.expression()
     parser.expect_end()
-    return Expression(text, frozenset(parser.names), node)
+    return Expression(text, frozenset(parser.names), node, parser.sure)
 
 
 class _Parser:
@@ -76,6 +82,7 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self.text = text
         self.names: set[str] = set()
+        self.sure = True
         self.depth = 0
         self.tokens = list(self._tokenize())
         self.index = 0
@@ -125,6 +132,7 @@ class _Parser:
         if self.depth > MAX_DEPTH:
             raise self._error(f"more than {MAX_DEPTH} levels of nesting")
         test = self._binary(0)
+        self.sure = self.sure and self._peek() not in ("?", "?:")
         if self._take("?:"):
             node = _choose(test, None, self.expression())
         elif self._take("?"):
@@ -140,6 +148,7 @@ class _Parser:
         left = self._operand()
         while (symbol := self._peek()) in OPERATORS and OPERATORS[symbol] > floor:
             self.index += 1
+            self.sure = self.sure and symbol not in ("&&", "||")
             right = self._binary(OPERATORS[symbol])
             left = _combine(symbol, left, right)
         return left
@@ -161,6 +170,7 @@ class _Parser:
 
     def _postfix(self, node: Node) -> Node:
         while True:
+            self.sure = self.sure and self._peek() not in (".", "[")
             if self._take("."):
                 node = _member(node, self._name())
             elif self._take("["):
@@ -191,6 +201,7 @@ class _Parser:
         if name not in TRANSFORMS:
             self.index -= 1
             raise self._error(f"there is no transform {name!r}")
+        self.sure = self.sure and name not in CHOOSING
         arguments = self._list(")") if self._take("(") else []
         return _call(TRANSFORMS[name], [node, *arguments])
 
@@ -229,6 +240,7 @@ class _Parser:
 
     def _named(self, name: str) -> Node:
         if name in LITERALS:
+            self.sure = self.sure and LITERALS[name] is not None
             return _constant(LITERALS[name])
         self.names.add(name)
         return _variable(name)

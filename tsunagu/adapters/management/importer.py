@@ -17,7 +17,8 @@ from tsunagu.adapters.devices.registry import device_id_of
 from tsunagu.adapters.errors import DeviceError
 from tsunagu.adapters.provisioning import bodies
 from tsunagu.adapters.provisioning.errors import ProvisioningError, wrong_syntax
-from tsunagu.adapters.tabular.codec import rows_of_csv
+from tsunagu.adapters.tabular.shape import Shape
+from tsunagu.adapters.tabular.table import cells_of, table_of
 from tsunagu.adapters.values import check_position, number
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ THRESHOLDS = {
     "零点高": "zeroPointElevation",
 }
 METRES = {**THRESHOLDS, **{name: name for name in (*THRESHOLDS.values(), "referenceHeight", "sensorHeight")}}
-KNOWN = MEMBERS.keys() | PLACE.keys() | TEXTS.keys() | METRES.keys()
+KNOWN = {**MEMBERS, **PLACE, **TEXTS, **METRES}
 
 
 @dataclass(slots=True)
@@ -82,19 +83,19 @@ class Row:
 def parse(body: bytes, defaults: Entry) -> list[Row]:
     """Return the rows of a file; `defaults` fill in what rows leave out. Raises ProvisioningError for a whole file."""
     try:
-        table = rows_of_csv(body, {"device": None})
+        columns, table = table_of(body, Shape())
     except DeviceError as error:
         raise wrong_syntax(str(error)) from None
     if len(table) > MAX_ROWS:
         raise wrong_syntax(f"{len(table)} rows; at most {MAX_ROWS} are taken")
-    unknown = [name for name in (table[0] if table else ()) if name not in KNOWN]
-    if unknown:
-        raise wrong_syntax(f"columns {', '.join(unknown)} are unknown; known are {', '.join(sorted(KNOWN))}")
+    _check_columns(columns)
     seen: set[tuple[Any, Any]] = set()
     rows = []
-    for index, cells in enumerate(table, 2):
+    for index, line in enumerate(table, 2):
         row = Row(index)
         try:
+            cells = cells_of(columns, line)
+            row.device = {"device_id": next((cells[name] for name in cells if MEMBERS.get(name) == "device_id"), None)}
             row.device = device_of(cells, defaults)
             key = (row.device.get("apikey"), row.device["device_id"])
             if key in seen:
@@ -106,16 +107,27 @@ def parse(body: bytes, defaults: Entry) -> list[Row]:
     return rows
 
 
-def device_of(cells: dict[str, Any], defaults: Entry) -> Entry:
+def _check_columns(columns: list[str]) -> None:
+    """Raise ProvisioningError for columns that are not known, or of which two mean the same."""
+    unknown = [name for name in columns if name and name not in KNOWN]
+    if unknown:
+        raise wrong_syntax(f"columns {', '.join(unknown)} are unknown; known are {', '.join(sorted(KNOWN))}")
+    meant: dict[str, str] = {}
+    for name in columns:
+        if name and meant.setdefault(KNOWN[name], name) != name:
+            raise wrong_syntax(f"columns {meant[KNOWN[name]]} and {name} both mean {KNOWN[name]}: leave one out")
+
+
+def device_of(cells: dict[str, str], defaults: Entry) -> Entry:
     """Return the device of a row in the form of the provisioning API. Raises ProvisioningError, DeviceError."""
     device = dict(defaults)
     static: list[Entry] = []
     place: dict[str, float] = {}
     for heading, value in cells.items():
-        if value is None:
+        if not value:
             continue
         if heading in MEMBERS:
-            device[MEMBERS[heading]] = str(value)
+            device[MEMBERS[heading]] = value
         elif heading in PLACE:
             place[PLACE[heading]] = _number(value, heading)
         elif heading in METRES:
@@ -124,7 +136,7 @@ def device_of(cells: dict[str, Any], defaults: Entry) -> Entry:
                 {"name": METRES[heading], "type": "Number", "value": _number(value, heading), "metadata": unit}
             )
         else:
-            static.append({"name": TEXTS[heading], "type": "Text", "value": str(value)})
+            static.append({"name": TEXTS[heading], "type": "Text", "value": value})
     if not device.get("device_id"):
         raise wrong_syntax("device_id: is missing")
     if place:

@@ -17,6 +17,7 @@ from tsunagu.adapters.errors import DeviceError
 from tsunagu.adapters.positions import check_settings
 from tsunagu.adapters.provisioning.errors import wrong_syntax
 from tsunagu.adapters.sightings import TagRules
+from tsunagu.adapters.tabular.shape import shape_of
 
 FORBIDDEN = re.compile(r"[<>();'=\"]")
 
@@ -205,6 +206,7 @@ def check_plan(device: dict[str, Any], group: dict[str, Any]) -> None:
         plan = compile_plan({"device_id": "device", **device}, group)
         TagRules.of(plan.settings)
         check_settings(plan.settings)
+        shape_of(plan.settings)
         for i, command in enumerate(plan.commands):
             check_command(command, f"commands[{i}].{command['name']}")
     except DeviceError as error:

@@ -10,8 +10,6 @@ own, so that a batch may repeat lines of the batch before.
 
 from __future__ import annotations
 
-import csv
-import io
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +18,8 @@ import orjson
 from tsunagu.adapters import json_body
 from tsunagu.adapters.errors import BadPayload, MissingParameters
 from tsunagu.adapters.message import Measure, Message, Reading
+from tsunagu.adapters.tabular.shape import Shape, shape_of
+from tsunagu.adapters.tabular.table import rows_of_csv
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,11 +30,9 @@ CSV_TYPES = ("text/csv", "text/plain", "application/csv")
 
 def decode(message: Message, settings: Mapping[str, Any]) -> list[Reading]:
     """Return the readings of a message by the group's settings. Raises BadPayload."""
-    shape = settings.get("message") or {}
-    if not isinstance(shape, dict):
-        raise BadPayload("internal_attributes.message of the group must be an object")
+    shape = shape_of(settings)
     rows = rows_of_csv(message.body, shape) if is_csv(message) else rows_of_json(message.body, shape)
-    if not rows and not shape.get("columns"):
+    if not rows and not shape.columns:
         raise BadPayload("one line alone names the columns and brings no row; internal_attributes.message.columns may")
     if len(rows) > MAX_ROWS:
         raise BadPayload(f"{len(rows)} rows in one message; at most {MAX_ROWS} are taken")
@@ -48,66 +46,15 @@ def is_csv(message: Message) -> bool:
     return message.content_type.partition(";")[0].strip().lower() in CSV_TYPES
 
 
-def rows_of_json(body: bytes, shape: Mapping[str, Any]) -> list[dict[str, Any]]:
+def rows_of_json(body: bytes, shape: Shape) -> list[dict[str, Any]]:
     """Return the rows of a JSON body. Raises BadPayload."""
     value = json_body.parse(body)
-    if shape.get("rows"):
-        value = pick(value, shape["rows"])
+    if shape.rows:
+        value = pick(value, shape.rows)
     rows = value if isinstance(value, list) else [value]
     if not rows or not all(isinstance(row, dict) for row in rows):
-        raise BadPayload(f"{shape.get('rows') or 'the payload'} must be an object or a list of objects")
+        raise BadPayload(f"{shape.rows or 'the payload'} must be an object or a list of objects")
     return rows
-
-
-def text_of(body: bytes, encoding: str | None) -> str:
-    """Return CSV text: UTF-8 with or without BOM, else Shift_JIS, unless the encoding is given. Raises BadPayload."""
-    for candidate in (encoding,) if encoding else ("utf-8-sig", "cp932"):
-        try:
-            return body.decode(candidate)
-        except UnicodeDecodeError:
-            continue
-        except LookupError:
-            raise BadPayload(f"internal_attributes.message.encoding: {encoding!r} is unknown") from None
-    raise BadPayload(f"the payload is not {encoding or 'UTF-8 and not Shift_JIS'}")
-
-
-def rows_of_csv(body: bytes, shape: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the rows of a CSV body by column name. Raises BadPayload naming the line.
-
-    Numbers are numbers, except in the columns of device id and time, which stay text.
-    """
-    texts = (shape.get("device"), shape.get("time"))
-    lines = csv.reader(
-        io.StringIO(text_of(body, shape.get("encoding")), newline=""), delimiter=shape.get("delimiter", ",")
-    )
-    try:
-        table = [(lines.line_num, line) for line in lines if any(cell.strip() for cell in line)]
-    except csv.Error as error:
-        raise BadPayload(f"line {lines.line_num}: {error}") from None
-    columns = shape.get("columns")
-    if not columns:
-        if not table:
-            raise BadPayload("the payload has no line that names the columns")
-        columns = [cell.strip() for cell in table.pop(0)[1]]
-    rows = []
-    for number, line in table:
-        if len(line) != len(columns):
-            raise BadPayload(f"line {number} has {len(line)} columns and should have {len(columns)}")
-        row = zip(columns, line, strict=True)
-        rows.append({name: cell.strip() if name in texts else cell_value(cell) for name, cell in row if name})
-    return rows
-
-
-def cell_value(cell: str) -> Any:
-    """Return a cell: a number if JSON would write it so, None if empty, else text."""
-    cell = cell.strip()
-    if not cell:
-        return None
-    try:
-        value = orjson.loads(cell)
-    except orjson.JSONDecodeError:
-        return cell
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else cell
 
 
 def pick(value: Any, path: str) -> Any:
@@ -122,14 +69,14 @@ def pick(value: Any, path: str) -> Any:
     return value
 
 
-def _measure(message: Message, shape: Mapping[str, Any], row: dict[str, Any], index: int) -> Measure:
-    device = message.named.get("device") or (pick(row, shape["device"]) if shape.get("device") else None)
+def _measure(message: Message, shape: Shape, row: dict[str, Any], index: int) -> Measure:
+    device = message.named.get("device") or (pick(row, shape.device) if shape.device else None)
     if device is None:
-        raise MissingParameters(f"row {index}: no device id at {shape.get('device') or 'i='}")
-    time = pick(row, shape["time"]) if shape.get("time") else message.named.get("t")
-    apart = {shape.get("device"), shape.get("time")}
-    if shape.get("values"):
-        values = {name: pick(row, path) for name, path in shape["values"].items()}
+        raise MissingParameters(f"row {index}: no device id at {shape.device or 'i='}")
+    time = pick(row, shape.time) if shape.time else message.named.get("t")
+    apart = {shape.device, shape.time}
+    if shape.values:
+        values = {name: pick(row, path) for name, path in shape.values.items()}
     else:
         values = {name: value for name, value in row.items() if name not in apart}
     receipt = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tsunagu.adapters.device_objects import Part, normalize
+from tsunagu.adapters.device_objects import Part, normalize, reception, sequence
 from tsunagu.adapters.errors import BadPayload
 from tsunagu.adapters.json_body import from_base64, parse_object
 from tsunagu.adapters.message import Heartbeat, Measure, Message, Reading
@@ -49,7 +49,8 @@ def _uplink(event: dict[str, Any], uplink: Any, apikey: str, device: str) -> lis
     if not isinstance(uplink, dict):
         raise BadPayload("uplink_message must be an object")
     time = uplink.get("received_at") or event.get("received_at")
-    context = {"f_port": uplink.get("f_port", 0), "f_cnt": uplink.get("f_cnt", 0), **_radio(uplink)}
+    radio = reception(uplink.get("rx_metadata"), ("rssi", "snr"))
+    context = {"f_port": sequence(uplink.get("f_port")), "f_cnt": sequence(uplink.get("f_cnt")), **radio}
     decoded = uplink.get("decoded_payload")
     raw = b""
     if isinstance(decoded, dict):
@@ -59,6 +60,8 @@ def _uplink(event: dict[str, Any], uplink: Any, apikey: str, device: str) -> lis
     else:
         raw = from_base64(uplink.get("frm_payload") or "", "uplink_message.frm_payload")
         found = [Part({"data": raw.hex()})] if raw else []
+    if not found:  # an empty frame: nothing was measured, but the device is alive
+        return [Heartbeat(apikey, device, "online", time)]
     receipt = f"tts/{apikey}/{device}/{uplink.get('session_key_id', '')}/{context['f_cnt']}/{time}"
     return [_measure(apikey, device, part, time, f"{receipt}/{i}", context, raw) for i, part in enumerate(found)]
 
@@ -76,12 +79,6 @@ def _normalized(event: dict[str, Any], uplink: Any, apikey: str, device: str) ->
         raise BadPayload("uplink_normalized.normalized_payload must be an object")
     time = payload.get("time") or uplink.get("received_at") or event.get("received_at")
     return [Measure(apikey, device, {k: v for k, v in payload.items() if k != "time"}, time)]
-
-
-def _radio(uplink: dict[str, Any]) -> dict[str, Any]:
-    heard = [rx for rx in uplink.get("rx_metadata") or () if isinstance(rx, dict)]
-    best = max(heard, key=lambda rx: rx.get("rssi", -999), default={})
-    return {name: best[name] for name in ("rssi", "snr") if name in best}
 
 
 def _location(event: dict[str, Any]) -> dict[str, Any]:

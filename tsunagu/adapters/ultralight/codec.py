@@ -11,10 +11,12 @@ that value, else it is text. A command result is `device@command|result`.
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from tsunagu.adapters import json_body
 from tsunagu.adapters.errors import BadPayload
 from tsunagu.adapters.message import CommandResult, ConfigurationRequest, Measure, Message, Reading
 
@@ -28,7 +30,7 @@ def decode(message: Message) -> list[Reading]:
     """Return the readings of a message. Raises BadPayload."""
     named = message.named
     try:
-        text = message.body.decode().strip()
+        text = message.body.removeprefix(BOM_UTF8).decode().strip()
     except UnicodeDecodeError:
         raise BadPayload("Ultralight payloads are UTF-8 text") from None
     if not text:
@@ -52,15 +54,18 @@ def _measure(named: Mapping[str, str], group: str) -> Measure:
     if not fields or not all(fields):
         raise BadPayload(f"group {group[:80]!r}: fields come in pairs key|value, none of them empty")
     values = {key: typed(value) for key, value in zip(fields[::2], fields[1::2], strict=True)}
+    if 2 * len(values) < len(fields):
+        twice = next(key for key in values if fields[::2].count(key) > 1)
+        raise BadPayload(f"group {group[:80]!r} has {twice[:40]!r} twice: which one is meant? Groups are parted by #")
     inner = values.pop(TIME, None)
     return Measure(named["apikey"], named["device"], values, named.get("t") or time or inner)
 
 
 def typed(text: str) -> Any:
-    """Return the JSON value that the text writes, else the text."""
+    """Return the JSON value that the text writes, else the text. Raises BadPayload for a member twice in an object."""
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
+        return json_body.parse(text.encode()) if text[0] in "{[" else orjson.loads(text)
+    except (orjson.JSONDecodeError, json_body.NotJson):
         return text
 
 

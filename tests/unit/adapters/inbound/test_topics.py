@@ -37,10 +37,23 @@ def test_a_topic_leads_to_its_format_and_names_its_parts(topic: str, name: str, 
     assert TREE.match(topic) == (name, named)
 
 
-@pytest.mark.parametrize("topic", ["", "/", "x", "/json/k/d", "/json/k/d/other", "json//d/attrs", "+/d/attrs/x/y", "#"])
+@pytest.mark.parametrize("topic", ["", "/", "x", "/json/k/d", "/json/k/d/other", "+/d/attrs/x/y", "#"])
 def test_other_topics_lead_nowhere(topic: str) -> None:
     """No format takes them."""
     assert TREE.match(topic) is None
+
+
+@pytest.mark.parametrize(
+    ("topic", "named"),
+    [
+        ("json//d/attrs", {"apikey": "", "device": "d"}),
+        ("/json/k//attrs", {"apikey": "k", "device": ""}),
+        ("//d/attrs", {"apikey": "", "device": "d"}),
+    ],
+)
+def test_a_topic_with_an_empty_level_still_leads_to_its_format(topic: str, named: dict[str, str]) -> None:
+    """The MQTT filter takes such a topic, so that its message must be told to be wrong and not vanish."""
+    assert TREE.match(topic) == ("iotagent_json", named)
 
 
 def test_a_pattern_becomes_an_mqtt_filter() -> None:

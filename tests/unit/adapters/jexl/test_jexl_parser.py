@@ -106,6 +106,28 @@ def test_an_expression_knows_the_names_it_reads() -> None:
     assert compile_expression("a.b + c|round ? true : 'd'").names == {"a", "c"}
 
 
+@pytest.mark.parametrize(
+    ("text", "sure"),
+    [
+        ("wl / 100", True),
+        ("referenceHeight - Distance / 1000", True),
+        ("wl|replacestr('cm','')|parsefloat / 100", True),
+        ("-(a + 1)", True),
+        ("a ? b : c", False),
+        ("a ?: b", False),
+        ("a && b", False),
+        ("a || 0", False),
+        ("a.b + 1", False),
+        ("a[0]", False),
+        ("a|mapper([1,2],['x','y'])", False),
+        ("a + null", False),
+    ],
+)
+def test_an_expression_without_a_choice_is_sure_to_have_a_value(text: str, sure: bool) -> None:
+    """Where its names have values; so that its having none can be told as an error."""
+    assert compile_expression(text).sure is sure
+
+
 def test_big_powers_stay_small() -> None:
     """A tower of powers gives null and takes no memory."""
     assert compile_expression("9 ^ 9 ^ 9 ^ 9").evaluate({}) is None

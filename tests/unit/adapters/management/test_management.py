@@ -235,7 +235,7 @@ async def test_a_wrong_row_is_rejected_alone(api: httpx.AsyncClient, place: Site
     assert [row for row in first["rows"] if row["status"] == "rejected"] == [
         {
             "row": 17,
-            "deviceId": None,
+            "deviceId": "CAM0016",
             "status": "rejected",
             "detail": "Wrong syntax in request: Errors found validating request. 緯度: 'north' is no number",
         }
@@ -270,7 +270,8 @@ async def test_an_import_is_undone(api: httpx.AsyncClient, place: Site) -> None:
     ("body", "said"),
     [
         ("device_id,colour\nX,red\n", "colour"),
-        ("device_id\nX,Y\n", "line 2"),
+        ("device_id,device_id\nX,Y\n", "two columns"),
+        ("device_id,name,名称\nX,Y,Z\n", "both mean name"),
         ("", "columns"),
     ],
 )
@@ -295,6 +296,22 @@ async def test_rows_that_cannot_be_are_rejected_with_their_reason(api: httpx.Asy
         (5, "rejected"),
         (6, "rejected"),
     ]
+
+
+async def test_ids_stay_as_they_are_written_and_lines_of_another_length_are_rejected_alone(
+    api: httpx.AsyncClient, place: Site
+) -> None:
+    """An id of digits and an e is no number; empty cells at a line's end are nothing; a cell too few is that row's."""
+    body = "device_id,apikey,name\n12e3,k,Weir,,\n007,k,Bridge\nF030,k\nF031,k,Gate\n"
+    rows = (await api.post(f"{BASE}/import", content=body.encode())).json()["rows"]
+    assert [(row["row"], row["deviceId"], row["status"]) for row in rows] == [
+        (2, "12e3", "created"),
+        (3, "007", "created"),
+        (4, None, "rejected"),
+        (5, "F031", "created"),
+    ]
+    assert rows[2]["detail"] == "line 4 has 2 columns and should have 3"
+    assert await place.store.device("", "/", "12e3", "k") is not None
 
 
 async def test_a_store_that_is_away_is_told(api: httpx.AsyncClient, place: Site) -> None:

@@ -244,3 +244,33 @@ async def test_a_store_that_is_away_is_told_with_the_time_to_try_again(
     answer = await ready.get("/iot/devices")
     assert named(answer) == (503, "SERVICE_UNAVAILABLE")
     assert answer.headers["retry-after"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("settings", "member"),
+    [
+        ({"message": "x"}, "internal_attributes.message"),
+        ({"message": {"time": ["a"]}}, "internal_attributes.message.time"),
+        ({"message": {"rows": 5}}, "internal_attributes.message.rows"),
+        ({"message": {"values": {"x": 5}}}, "internal_attributes.message.values.x"),
+        ({"message": {"columns": "a,b"}}, "internal_attributes.message.columns"),
+        ({"message": {"columns": ["a", "a"]}}, "internal_attributes.message.columns"),
+        ({"message": {"delimiter": ";;"}}, "internal_attributes.message.delimiter"),
+        ({"message": {"encoding": "klingon"}}, "internal_attributes.message.encoding"),
+        ({"message": {"colour": 1}}, "internal_attributes.message.colour"),
+        ({"tags": {"allow": 5}}, "internal_attributes.tags.allow"),
+        ({"tags": {"enter_after": "x"}}, "internal_attributes.tags.enter_after"),
+        ({"tags": {"margin": None}}, "internal_attributes.tags.margin"),
+        ({"tags": {"colour": 1}}, "internal_attributes.tags"),
+        ({"moving": "x"}, "internal_attributes.moving"),
+        ({"mqttAuthenticated": "yes"}, "internal_attributes.mqttAuthenticated"),
+        ({"occupancy": "x"}, "internal_attributes.occupancy"),
+    ],
+)
+async def test_a_setting_that_cannot_work_is_refused_when_it_is_provisioned(
+    api: httpx.AsyncClient, settings: dict[str, Any], member: str
+) -> None:
+    """And not only when the first message meets it."""
+    answer = await api.post("/iot/groups", json={"groups": [{**GROUP, "internal_attributes": settings}]})
+    assert named(answer) == (400, "WRONG_SYNTAX")
+    assert member in answer.json()["message"]
