@@ -177,7 +177,10 @@ async def test_6_3_10_pages_lead_to_their_neighbours(client: httpx.AsyncClient) 
 
 
 async def test_6_3_13_limit_zero_counts_only(client: httpx.AsyncClient) -> None:
-    """limit=0 with count=true gives the number alone; without count it is refused, as is a page beyond the largest."""
+    """limit=0 with count=true or options=count gives the number alone; without it is refused, as is too big a page."""
+    old = await client.get("/entities?type=*&limit=0&options=count,keyValues")
+    assert (old.json(), old.headers["ngsild-results-count"]) == ([], "3")
+    assert_problem(await client.get("/entities/urn:a:town?options=count"), 400, "InvalidRequest", "count")
     response = await client.get("/entities?type=*&limit=0&count=true")
     assert (response.json(), response.headers["ngsild-results-count"]) == ([], "3")
     assert_problem(await client.get("/entities?type=*&limit=0"), 400, "BadRequestData", "limit")

@@ -46,6 +46,14 @@ async def test_5_2_12_former_names_of_members_still_hold(client: httpx.AsyncClie
     assert_problem(both, 400, "BadRequestData", "name")
 
 
+async def test_4_10_a_georel_may_be_percent_encoded(client: httpx.AsyncClient) -> None:
+    """A georel in a body may be encoded as it would be in a URI, as ngsi-go sends it; rubbish is still refused."""
+    area = {"georel": "near%3BmaxDistance%3D%3D100", "geometry": "Point", "coordinates": "[1,2]"}
+    assert (await client.post("/subscriptions", json=subscription(1, geoQ=area))).status_code == 201
+    rubbish = subscription(2, geoQ={**area, "georel": "near%3BmaxDistance%3D100"})
+    assert_problem(await client.post("/subscriptions", json=rubbish), 400, "BadRequestData", "georel")
+
+
 async def test_5_8_4_subscriptions_come_in_pages(client: httpx.AsyncClient) -> None:
     """The list has limit, offset, count and links to the neighbouring pages."""
     for number in range(3):

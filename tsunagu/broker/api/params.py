@@ -240,7 +240,10 @@ def misplaced(route: Route, name: str) -> str:
 
 
 def settle_options(route: Route, values: dict[str, Any]) -> None:
-    """Check `options` and `format` and separate the representation format from the other options (6.3.7, 6.3.20)."""
+    """Check `options` and `format` and separate the representation format from the other options (6.3.7, 6.3.20).
+
+    `options=count`, as ngsi-go says, is `count=true` (6.3.13).
+    """
     formats: set[str] = set()
     options: set[str] = set()
     for word in filter(None, (part.strip() for part in values.pop("options", "").split(","))):
@@ -248,6 +251,8 @@ def settle_options(route: Route, values: dict[str, Any]) -> None:
             formats.add(SYNONYMS.get(word, word))
         elif word in route.options:
             options.add(word)
+        elif word == "count" and word in route.parameters:
+            values.setdefault(word, True)
         else:
             raise InvalidRequest(f"options: {word!r} is not supported here; {', '.join(route.words)} are")
     chosen = values.pop("format", "")

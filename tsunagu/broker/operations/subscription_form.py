@@ -235,7 +235,9 @@ def _names(text: str | None) -> list[str]:
 def read_geo(geo: Body, terms: TermReader) -> GeoQuery:
     """Return the parsed geoQ of a subscription (5.2.13). Raises BadRequestData."""
     try:
-        return parse_geo(geo["georel"], geo["geometry"], geo["coordinates"], geo.get("geoproperty"), terms)
+        return parse_geo(
+            percent_decoded(geo["georel"]), geo["geometry"], geo["coordinates"], geo.get("geoproperty"), terms
+        )
     except BadRequestData as error:
         raise BadRequestData(f"geoQ.{error.detail}") from None
 

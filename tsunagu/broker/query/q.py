@@ -72,9 +72,9 @@ def parse_q(
 
 
 def percent_decoded(text: str) -> str:
-    """Return a q that came in a JSON body without percent-encoding.
+    """Return a q, or a georel, that came in a JSON body without percent-encoding.
 
-    Only in a URI does q need that encoding (4.9), yet clients also write it into subscriptions (tests 046_05, 5814_01).
+    Only in a URI is it needed (4.9), yet clients also write it into subscriptions (tests 046_05, 5814_01; ngsi-go).
     A text with a "%" that begins no UTF-8 character is taken as it is.
     """
     if "%" not in text or _STRAY_PERCENT.search(text):
