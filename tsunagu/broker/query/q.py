@@ -31,7 +31,7 @@ from tsunagu.broker.query.paths import take_path
 from tsunagu.broker.query.pattern import parse_pattern
 from tsunagu.broker.query.scanner import Scanner
 from tsunagu.broker.query.types import parse_types
-from tsunagu.broker.query.values import QUOTED, take_value
+from tsunagu.broker.query.values import QUOTED, SINGLE_QUOTED, take_value
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -198,6 +198,9 @@ class _Parser:
         quoted = self.scanner.match(QUOTED)
         if quoted is not None:
             return _without_escapes(quoted[1:-1])
+        quoted = self.scanner.match(SINGLE_QUOTED)
+        if quoted is not None:
+            return quoted[1:-1]
         self.scanner.at = _end_of_regex(self.scanner.text, start)
         if self.scanner.at == start:
             self.scanner.fail("a regular expression")

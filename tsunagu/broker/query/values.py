@@ -6,7 +6,8 @@ Grammar::
     Value           = ComparableValue / false / true
     URI             = any other text up to ";", "|", ",", ")" or a blank
 
-Number and quotedStr are those of JSON (RFC 8259, 6 and 7). A URI, and any other word without quotes, is text, and
+Number and quotedStr are those of JSON (RFC 8259, 6 and 7); a string may also stand in single quotes, as in NGSIv2,
+which have no escapes. A URI, and any other word without quotes, is text, and
 compares as text; a URI that holds one of the delimiters must be put in quotes.
 """
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tsunagu.broker.query.scanner import Scanner
 
 QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+SINGLE_QUOTED = re.compile("'[^']*'")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 _MOMENT = re.compile(r"[\d:T-]+(?:[.,]\d{1,6})?Z|\d{4}-\d\d-\d\d", re.ASCII)
 _TRUTH = re.compile("true|false")
@@ -41,6 +43,8 @@ def take_value(scanner: Scanner, *, uri: bool) -> Value:
     start = scanner.at
     if scanner.peek() == '"':
         return take_quoted(scanner)
+    if scanner.peek() == "'":
+        return (scanner.match(SINGLE_QUOTED) or scanner.fail("a string that ends with a quote"))[1:-1]
     for form, read in ((_MOMENT, _moment), (_NUMBER, _number), (_TRUTH, _truth)):
         text = scanner.match(form)
         if text is not None:

@@ -105,6 +105,14 @@ def test_uri_without_quotes() -> None:
     assert parse("a==urn:x:1,urn:x:2") == equals(path("a"), "urn:x:1", "urn:x:2")
 
 
+def test_a_string_in_single_quotes() -> None:
+    """Single quotes hold a string as in NGSIv2, after any operator, and never become part of it."""
+    assert parse("a=='x;y','urn:x:1'") == equals(path("a"), "x;y", "urn:x:1")
+    assert parse("a>'m'") == Compare(path("a"), ">", ("m",))
+    assert parse("a~='^b|c'") == Like(path("a"), parse_pattern("^b|c"))
+    assert parse("a==O'Brien") == equals(path("a"), "O'Brien")
+
+
 def test_colon_in_a_value_is_no_type_hint() -> None:
     """Braces without types are no types, even if the value has a colon."""
     assert parse("a{b}==urn:x:1") == Linked(path("a"), None, equals(path("b"), "urn:x:1"))
@@ -174,6 +182,7 @@ def test_bare_patterns_end() -> None:
         ("!a{b}", 6),
         ("a..b", 2),
         ('a=="b', 4),
+        ("a=='b", 4),
         ('a=="\\x"', 4),
         ("a==1e400", 4),
         ("a==2020-02-30", 4),
