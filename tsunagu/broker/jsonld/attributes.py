@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.errors import BadRequestData
 from tsunagu.broker.jsonld.core import CORE_TERMS
-from tsunagu.broker.jsonld.members import LEFT_OUT, METADATA, SEALED, readers
+from tsunagu.broker.jsonld.members import LEFT_OUT, SEALED, readers
 from tsunagu.broker.jsonld.modes import SIMPLIFIED_MERGE
 from tsunagu.schemas.entity import CORE_NAMESPACE, LOCATION, NULL, OBSERVATION_SPACE, OPERATION_SPACE, stored_name
 from tsunagu.schemas.geo import is_geometry
-from tsunagu.schemas.kinds import BY_MEMBER, KINDS
+from tsunagu.schemas.kinds import BY_MEMBER, KINDS, METADATA
 from tsunagu.schemas.kinds.fitting import is_deletion
 
 if TYPE_CHECKING:
@@ -201,10 +201,16 @@ def _implied(value: dict[str, Any]) -> Kind | None:
 
 
 def _bare(value: Any, name: str, context: Context, mode: Mode) -> Instance:
-    """Return the instance that a concise value without any wrapping stands for (4.5.2.3, 4.7.3)."""
+    """Return the instance that a concise value without any wrapping stands for (4.5.2.3, 4.7.3).
+
+    Raises ValueError for an object that describes a value (its unit, its time …) and has none.
+    """
     if mode.partial:
         return {"value": _PROPERTY.patch(value, context)}
     kind = _GEO_PROPERTY if name in _GEO_NAMES or is_geometry(value) else _PROPERTY
+    if kind is _PROPERTY and type(value) is dict and not METADATA.isdisjoint(value):
+        described = ", ".join(sorted(METADATA.intersection(value)))
+        raise ValueError(f"there is {described} but no value; put the value into the member value (4.5.2.3)")
     return {"type": kind.name, "value": kind.read(value, context)}
 
 

@@ -123,8 +123,6 @@ _READERS: dict[str, Reader] = {
 # System members that a producer may send back as they were served; they are of no effect (5.2.2, 5.2.5).
 _IGNORED = ("@type", "createdAt", "modifiedAt", "deletedAt", "instanceId", "lang")
 
-METADATA = frozenset(_READERS)
-
 # The members that only ngsildproof has (4.5.2.2).
 SEALED: dict[str, Reader] = {"entityIdSealed": _sealed_id, "entityTypeSealed": _sealed_type}
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.representations.language import in_language
 from tsunagu.schemas.geo import is_geometry
-from tsunagu.schemas.kinds import BY_MEMBER, KINDS, MEMBERS
+from tsunagu.schemas.kinds import BY_MEMBER, KINDS, MEMBERS, METADATA
 from tsunagu.schemas.times import format_ms
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ AS_STORED = frozenset(
 )
 _VALUE_MEMBERS = {kind.member: kind for kind in KINDS.values() if kind.member != "value"}
 _NAMES = frozenset({"valueType", "objectType", "entityTypeSealed"})
-_SHADOWS = frozenset(BY_MEMBER) | {"type", "@type"}
+_SHADOWS = METADATA | {"type", "@type", *BY_MEMBER}
 
 
 def write_attribute(

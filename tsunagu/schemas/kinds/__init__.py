@@ -39,9 +39,10 @@ BY_MEMBER: dict[str, Kind] = {kind.member: kind for kind in reversed(KINDS.value
 # What any instance may have besides `type`, its value and the `extras` of its kind (5.2.5 to 5.2.7, 5.2.32 …).
 COMMON_MEMBERS = frozenset({"datasetId", "observedAt", "expiresAt"})
 
-# Every member of a stored instance that is not a sub-attribute.
-MEMBERS = frozenset(
-    {"type", "unitCode", "valueType", "objectType", "entityIdSealed", "entityTypeSealed", *COMMON_MEMBERS, *BY_MEMBER}
-)
+# What describes a value without being one.
+METADATA = COMMON_MEMBERS.union(*(kind.extras for kind in KINDS.values()))
 
-__all__ = ["BY_MEMBER", "COMMON_MEMBERS", "KINDS", "MEMBERS"]
+# Every member of a stored instance that is not a sub-attribute.
+MEMBERS = METADATA | {"type", "entityIdSealed", "entityTypeSealed", *BY_MEMBER}
+
+__all__ = ["BY_MEMBER", "COMMON_MEMBERS", "KINDS", "MEMBERS", "METADATA"]

@@ -170,6 +170,12 @@ def test_several_instances_are_an_array():
     ]
 
 
+def test_a_concise_value_that_could_be_read_as_metadata_is_wrapped():
+    """4.5.2.3: a value that has a member such as unitCode stays in `value`, so that it can be read back."""
+    value = {"unitCode": "KMH", "n": 55}
+    assert show(document_of({"speed": {"value": value}}), format="concise")["speed"] == {"value": value}
+
+
 def test_several_concise_instances_are_objects():
     """4.5.2.3: in an array, each instance is an object with its value member."""
     assert show(INSTANCES, format="concise")["speed"] == [
