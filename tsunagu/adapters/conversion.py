@@ -86,7 +86,9 @@ def _map_item(message: Message, item: Item, index: int) -> None:
             for update in item.updates:
                 update.late = True
         if item.updates:
-            set_receipts(message, reading, item.updates, dated=item.stamp.dated, index=index)
+            set_receipts(
+                message, reading, item.updates, dated=item.stamp.dated, index=index, sequence=item.plan.sequence
+            )
     elif isinstance(reading, Heartbeat):
         item.updates = [map_heartbeat(item.plan, reading, item.stamp)]
     elif isinstance(reading, CommandResult):

@@ -26,6 +26,7 @@ class Message:
     may be replayed again and again. `too_large` is the size in bytes of a payload that the door did not take; `body` is
     empty then. `realm` is the tenant whose groups alone the message reaches, None for all. `fault` is what the door
     found wrong with it already. `proof` is what the sender showed, None where the transport shows nothing.
+    `repeat_key` is what the sender calls this message by, and every repetition of it; "" for none.
     """
 
     format: str
@@ -42,6 +43,7 @@ class Message:
     realm: str | None = None
     fault: DeviceError | None = None
     proof: Proof | None = None
+    repeat_key: str = ""
 
 
 @dataclass(slots=True)

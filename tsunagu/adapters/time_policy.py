@@ -63,7 +63,7 @@ def policy_of(settings: Mapping[str, Any]) -> TimePolicy | None:
 
 @dataclass(slots=True)
 class Stamp:
-    """The time of an observation: epoch ms, as text, whether the device gave it, and sub-attributes that tell more.
+    """The time of an observation: epoch ms, as text, whether the device knew one, and sub-attributes that tell more.
 
     `late` says that it is too old to be told of.
     """
@@ -86,7 +86,7 @@ def stamp(given: Any, received: int, local: tzinfo = UTC, *, policy: TimePolicy)
         )
     observed = clock.read_time(given, local)
     if clock.is_unset(observed):
-        return Stamp(received, clock.iso(received), dated=True, extra=_not_true("clockNotSet", observed, received))
+        return Stamp(received, clock.iso(received), dated=False, extra=_not_true("clockNotSet", observed, received))
     ahead = observed - received
     if ahead > policy.max_ahead:
         quality = describe_skew(ahead, local, received)

@@ -61,7 +61,7 @@ class Vitals:
         return urgent
 
     def _note_clock(self, stamp: Stamp, received: int) -> bool:
-        if not stamp.dated:
+        if not stamp.dated and stamp.extra is None:
             return False
         quality = (stamp.extra or {}).get("timeQuality")
         device = clock.read_text(stamp.extra["deviceTime"]["value"]["@value"]) if quality and stamp.extra else None

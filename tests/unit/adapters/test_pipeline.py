@@ -80,6 +80,50 @@ async def test_undated_bytes_are_new_each_time_the_transport_says_so(place: Site
     assert http.receipt is None
 
 
+async def test_a_device_that_numbers_its_messages_may_repeat_them(place: Site) -> None:
+    """The member that the group names tells a repetition from the same value measured anew, in any transport."""
+    numbered = {**GROUP, "apikey": "s", "internal_attributes": {"sequence": "seq"}}
+    await place.store.create_groups("", "/", [numbered])
+    await take(
+        place,
+        message({"a": 1, "seq": 7}, apikey="s"),
+        message({"a": 1, "seq": 7}, apikey="s", tag=3),
+        message({"a": 1, "seq": 8}, apikey="s"),
+        message({"a": 2, "seq": 7}, apikey="s"),
+        message({"a": 1}, apikey="s"),
+    )
+    receipts = [update.receipt for update in place.sink.updates]
+    assert receipts[0] == receipts[1]
+    assert len(set(receipts)) == 4
+    assert receipts[4] is None
+    later = message({"a": 1, "seq": 7}, apikey="s")
+    later.received += 3_600_000
+    await take(place, later)
+    assert place.sink.updates[-1].receipt not in receipts
+
+
+async def test_a_sender_may_say_that_it_repeats_itself(place: Site) -> None:
+    """With the same Idempotency-Key the same bytes are one message; other bytes are never taken for it."""
+    await take(
+        place,
+        message({"a": 1}, repeat_key="x"),
+        message({"a": 1}, repeat_key="x"),
+        message({"a": 1}, repeat_key="y"),
+        message({"a": 2}, repeat_key="x"),
+        message({"a": 1}, repeat_key="x", device="e"),
+    )
+    receipts = [update.receipt for update in place.sink.updates]
+    assert receipts[0] == receipts[1]
+    assert len(set(receipts)) == 4
+
+
+async def test_a_clock_that_nobody_has_set_makes_no_repetition(place: Site) -> None:
+    """After each start it shows the same times again."""
+    body = {"a": 1, "TimeInstant": "1970-01-01T00:00:05Z"}
+    await take(place, message(body), message(body))
+    assert [update.receipt for update in place.sink.updates] == [None, None]
+
+
 async def test_several_measures_of_a_message_have_receipts_of_their_own(place: Site) -> None:
     """Each update is unique."""
     await take(

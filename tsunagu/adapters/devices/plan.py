@@ -23,6 +23,7 @@ from tsunagu.adapters.errors import BadMeasure, DeviceError
 from tsunagu.adapters.health import HealthRule, rule_of
 from tsunagu.adapters.jexl import Expression, compile_expression
 from tsunagu.adapters.judgement import Judgement, judgement_of
+from tsunagu.adapters.receipts import sequence_of
 from tsunagu.adapters.time_policy import TimePolicy, policy_of
 from tsunagu.adapters.validation import mode_of
 from tsunagu.adapters.values import converter
@@ -102,6 +103,7 @@ class Plan:
     unpack: Unpack | None = None
     health: HealthRule | None = None
     occupancies: frozenset[str] = frozenset()
+    sequence: str | None = None
     cached_rules: TagRules | None = None
 
     @property
@@ -203,6 +205,7 @@ def compile_plan(device: Mapping[str, Any], group: Mapping[str, Any]) -> Plan:
         unpack=unpacker(settings),
         health=rule_of(settings),
         occupancies=occupancies_of(settings),
+        sequence=sequence_of(settings),
         commands=tuple(merge_attributes(device.get("commands"), group.get("commands"))),
         transport=str(device.get("transport") or group.get("transport") or "").upper(),
         endpoint=_endpoint(device.get("endpoint") or group.get("endpoint")),

@@ -65,6 +65,7 @@ LIMIT = 5_000
 MAX_BODY = 1024 * 1024
 HOOKS = "/iot/hooks/"
 NO_PROOF = Proof()
+LONGEST_KEY = 256
 
 log = structlog.get_logger(__name__)
 
@@ -156,13 +157,13 @@ class DeviceDoor:
         if path.startswith(HOOKS) and self.hooks is not None:
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
             message = self.hooks(method, path, await self._body(scope, receive), received=self.now(), headers=headers)
-            message.proof = self._proof(scope)
+            message.proof, message.repeat_key = self._proof(scope), _repeat_key(scope)
             return message
         content_type = _header(scope, b"content-type")
         self._route(path, method, content_type)
         body = await self._body(scope, receive)
         message = self.message_of(method, path, scope["query_string"], content_type=content_type, body=body)
-        message.proof = self._proof(scope)
+        message.proof, message.repeat_key = self._proof(scope), _repeat_key(scope)
         return message
 
     def _proof(self, scope: Scope) -> Proof:
@@ -298,6 +299,14 @@ def _match(pattern: str, path: str) -> dict[str, str] | None:
         elif level != text:
             return None
     return parts
+
+
+def _repeat_key(scope: Scope) -> str:
+    """Return the Idempotency-Key of a request, "" for none. Raises BadPayload for one that is too long."""
+    key = _header(scope, b"idempotency-key").strip()
+    if len(key) > LONGEST_KEY:
+        raise BadPayload(f"the header Idempotency-Key has at most {LONGEST_KEY} characters")
+    return key
 
 
 def _header(scope: Scope, name: bytes) -> str:

@@ -174,3 +174,15 @@ async def test_stopping_waits_for_what_is_under_way(place: Site) -> None:
     await door.stop()
     assert (await request).status_code == 200
     await door.stop()
+
+
+async def test_a_repeated_request_says_so_by_its_idempotency_key(place: Site) -> None:
+    """An undated measure that is sent again with the same key has the receipt of the first one."""
+    door = DeviceDoor(place.pipeline)
+    for key in ("a", "a", "b"):
+        answer = await post(door, URL, b'{"level":2}', {**JSON, "Idempotency-Key": key})
+        assert answer.status_code == 200
+    first, again, other = [update.receipt for update in place.sink.updates]
+    assert first == again != other
+    answer = await post(door, URL, b'{"level":2}', {**JSON, "Idempotency-Key": "x" * 257})
+    assert (answer.status_code, answer.json()["name"]) == (400, "BAD_PAYLOAD")
