@@ -5,7 +5,6 @@ ETSI GS CIM 009 v1.9.1, 5.5.4, 6.3.2, 6.3.4.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -16,8 +15,11 @@ from tsunagu.broker.errors import BadRequestData, InvalidRequest, PayloadTooLarg
 if TYPE_CHECKING:
     from tsunagu.broker.api.call import Receive
 
-HUGE_INTEGER = re.compile(rb"\d{19}")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
+HUGE_INTEGER = b"0" * 19
+BRACES = bytes.maketrans(b"[]", b"{}")
+NEITHER_BRACKET_NOR_QUOTE = bytes(set(range(256)) - set(b'{}[]"'))
 INT64 = range(-(2**63), 2**63)
 
 
@@ -77,13 +79,32 @@ def parse_json(body: bytes, max_depth: int) -> Any:
         if "depth limit" in str(error):
             raise BadRequestData(f"the body nests deeper than {max_depth} levels") from None
         raise InvalidRequest(f"the body is not valid JSON: {error}") from None
-    if body.count(b"{") + body.count(b"[") > max_depth and too_deep(value, max_depth):
+    if may_be_too_deep(body, max_depth) and too_deep(value, max_depth):
         raise BadRequestData(f"the body nests deeper than {max_depth} levels")
     if b"\\u0000" in body and holds_nul(value):
         raise BadRequestData("the body holds the NUL character (\\u0000), which no name and no value may contain")
-    if HUGE_INTEGER.search(body):
+    if HUGE_INTEGER in body.translate(ZEROS):
         value = with_finite_integers(value)
     return value
+
+
+def may_be_too_deep(body: bytes, limit: int) -> bool:
+    """Tell whether a JSON text may nest deeper than `limit` objects and arrays; never False if it does.
+
+    Bytes are counted, not values: a tenth of what walking over the values of a batch costs.
+    """
+    if body.count(b"{") + body.count(b"[") <= limit:
+        return False
+    if b"\\" in body:
+        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    left = body.translate(BRACES, NEITHER_BRACKET_NOR_QUOTE).replace(b'""', b"")
+    if b'"' in left:  # a string with brackets
+        return True
+    for _ in range(limit):
+        if not left:
+            return False
+        left = left.replace(b"{}", b"")  # takes away what is innermost
+    return bool(left)
 
 
 def too_deep(value: Any, limit: int) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import httpx
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.broker.api.echo import echo_client
-from tsunagu.broker.api.bodies import parse_json, too_deep, with_finite_integers
+from tsunagu.broker.api.bodies import may_be_too_deep, parse_json, too_deep, with_finite_integers
 from tsunagu.broker.errors import BadRequestData, InvalidRequest
 
 ERRORS = "https://uri.etsi.org/ngsi-ld/errors/"
@@ -144,6 +145,35 @@ def depth(value: object) -> int:
 def test_depth_is_counted_in_objects_and_arrays(value: object, limit: int) -> None:
     """too_deep agrees with the plain recursive count."""
     assert too_deep(value, limit) == (depth(value) > limit)
+
+
+BRACKETED = st.recursive(
+    st.text(alphabet='{}[]"\\\x00a') | st.integers(0, 9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(alphabet='{]"\\b'), inner, max_size=3),
+)
+
+
+@given(BRACKETED, st.integers(0, 6))
+def test_no_deep_text_escapes_the_count_of_brackets(value: object, limit: int) -> None:
+    """may_be_too_deep never lets a deep text pass, whatever brackets, quotes and backslashes its strings hold."""
+    assert may_be_too_deep(orjson.dumps(value), limit) or depth(value) <= limit
+
+
+@given(
+    st.recursive(st.none() | st.text(alphabet='é"\\b'), lambda inner: st.lists(inner, max_size=3)), st.integers(0, 6)
+)
+def test_without_brackets_in_strings_the_count_is_exact(value: object, limit: int) -> None:
+    """Quotes, backslashes and other characters in strings do not make a shallow text look deep."""
+    assert may_be_too_deep(orjson.dumps(value), limit) == (depth(value) > limit)
+
+
+@pytest.mark.parametrize("digits", [18, 19, 25])
+def test_integers_keep_their_value_as_far_as_they_can(digits: int) -> None:
+    """Integers of up to 64 bits stay, also among texts of many digits; longer ones become the nearest float."""
+    number = int("9" * digits)
+    found = parse_json(orjson.dumps({"text": "1234567890" * 3, "a": 1})[:-1] + b',"b":%d}' % number, 8)
+    assert found["a"] == 1
+    assert found["b"] == (number if digits == 18 else float(number))
 
 
 @given(JSON_VALUES)
