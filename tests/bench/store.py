@@ -35,6 +35,7 @@ from tsunagu.broker.settings import Settings
 from tsunagu.broker.storage.mongo.client import Databases
 from tsunagu.broker.storage.mongo.committer import Committer
 from tsunagu.broker.storage.writes import Outcome, Write
+from tsunagu.schemas.times import format_ms
 from tsunagu.up import mongod
 from tsunagu.up.child import Child
 from tsunagu.up.ports import free_port
@@ -43,9 +44,12 @@ ENTITIES = 10_000
 
 
 def upsert(number: int) -> Write:
-    """Return a write of all eight attributes of a station, which has moved; it creates the station if need be."""
+    """Return a write of all eight attributes of a station, which has moved; it creates the station if need be.
+
+    Its level was observed a moment ago, the others bring no observedAt.
+    """
     body = station(number % ENTITIES)
-    body["waterLevel"]["value"] = random.random()
+    body["waterLevel"] |= {"value": random.random(), "observedAt": format_ms(time.time_ns() // 10**9 * 1000)}
     body["location"]["value"]["coordinates"][0] += random.random() / 100
     entity = expand_entity(body, CORE)
 
@@ -65,7 +69,9 @@ def update(_number: int) -> Write:
 
 def create(number: int) -> Write:
     """Return a write that creates a station."""
-    entity = expand_entity({**station(number), "id": f"urn:ngsi-ld:New:{secrets.token_hex(4)}:{number}"}, CORE)
+    body = {**station(number), "id": f"urn:ngsi-ld:New:{secrets.token_hex(4)}:{number}"}
+    body["waterLevel"]["observedAt"] = format_ms(time.time_ns() // 10**9 * 1000)
+    entity = expand_entity(body, CORE)
     return Write(entity["id"], lambda before, now: patch.create(before, entity, now))
 
 

@@ -21,7 +21,7 @@ from tsunagu.broker.storage.mongo.facts import SCOPE_PLACE, parse_instance_id
 from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.history import VISIBLE, touching
 from tsunagu.broker.storage.mongo.indexes import CHANGES, EVOLUTIONS, WATERMARKS
-from tsunagu.broker.storage.mongo.records import ERASED, LATE
+from tsunagu.broker.storage.mongo.records import ERASED, LATE, tells, told_at
 
 if TYPE_CHECKING:
     from pymongo.asynchronous.client_session import AsyncClientSession
@@ -225,13 +225,15 @@ async def _forget_value(
 
 def _corrections(record: Record, place: int, instance: Instance, times: dict[str, Any]) -> list[Write]:
     """Return the writes that correct an instance; one that gets another time moves into a record of its own."""
-    time = (times["o"], True) if "o" in times else (times.get("d", record["at"]), False)
+    time = told_at(times, record["at"])
     amended = times["m"]
     live = sum(entry[1] != ERASED for entry in record["t"])
-    if time == (record["h"], record.get("o", False)):
+    if tells(record, time):
         return [ReplaceOne({"_id": record["_id"]}, {**corrected(record, place, instance, times), "am": amended})]
     if live == 1 and record["k"] == LATE:
         result = {**corrected(record, place, instance, times), "h": time[0], "am": amended}
+        if "l" in result:
+            result["l"] = time[0]
         if time[1]:
             result["o"] = True
         else:

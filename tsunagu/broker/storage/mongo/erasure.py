@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.storage.mongo.facts import instance_id
-from tsunagu.broker.storage.mongo.records import ERASED, LATE, instance_of, late_records
+from tsunagu.broker.storage.mongo.records import ERASED, LATE, instance_of, late_records, timed, told_at
 from tsunagu.schemas.entity import instances
 
 PLACES = 100_000
@@ -88,7 +88,13 @@ def corrected(record: Record, place: int, instance: Instance, times: dict[str, A
     part = result["a"] = {"attrs": {}, "sys": {}, **record.get("a", {})}
     part["attrs"], part["sys"] = dict(part["attrs"]), dict(part["sys"])
     deed = "deleted" if "d" in times else LATE if record["k"] == LATE else "updated"
-    result["t"][place] = [name, deed, dataset_id, instance["type"]] if deed == "deleted" else [name, deed, dataset_id]
+    entry = [name, deed, dataset_id, instance["type"]] if deed == "deleted" else [name, deed, dataset_id]
+    if "l" in record:
+        time = told_at(times, record["at"])
+        entry = timed(entry, time)
+        if time[1]:
+            result["o"] = True
+    result["t"][place] = entry
     if record["k"] == LATE:
         position = sum(entry[0] == name for entry in record["t"][:place])
     else:

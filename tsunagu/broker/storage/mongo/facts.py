@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.storage.history import SCOPE, Fact
-from tsunagu.broker.storage.mongo.records import ERASED, LATE, instance_of
+from tsunagu.broker.storage.mongo.records import ERASED, LATE, TIME, instance_of, tells, told_at
 from tsunagu.schemas.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 PREFIX = "urn:ngsi-ld:instance:"
 SCOPE_PLACE = "scope"
+KIND = 3  # the place of the kind in an entry of "t"
 LONGEST = 18  # digits that fit into 64 bits
 
 
@@ -40,10 +41,10 @@ def parse_instance_id(text: str) -> tuple[dict[str, Any], int | str] | None:
 def facts_of(record: Record) -> Iterator[Fact]:
     """Yield the attribute instances that a record tells, as far as "a" has them; the scope is not among them."""
     late = record["k"] == LATE
-    own_time = (record["h"], record.get("o", False))
     after = {"attrs": {}, "sys": {}, **record.get("a", {})}
     positions: dict[str, int] = {}
-    for place, (name, deed, dataset_id, *kind) in enumerate(record["t"]):
+    for place, entry in enumerate(record["t"]):
+        name, deed, dataset_id = entry[:3]
         position = positions[name] = positions.get(name, -1) + 1
         if deed == ERASED or name == SCOPE:
             continue
@@ -51,12 +52,19 @@ def facts_of(record: Record) -> Iterator[Fact]:
         if deed == "deleted":
             given = times or {}
             times = {"d": given.get("d", record["at"]), **({"o": given["o"]} if "o" in given else {})}
-            instance = instance or _null(kind[0] if kind else "Property", dataset_id)
+            kind = entry[KIND] if len(entry) > KIND else None
+            instance = instance or _null(kind or "Property", dataset_id)
         elif instance is None:
             continue
-        told = (times["o"], True) if "o" in times else (times.get("d", record["at"]), False)
-        if late or told == own_time:
+        if late or _is_told(record, entry, times):
             yield Fact(name, instance, times, instance_id(record, place), record["at"])
+
+
+def _is_told(record: Record, entry: list[Any], times: dict[str, Any]) -> bool:
+    """Return whether the record of a change tells an instance itself, and does not leave it to a late record."""
+    if "l" in record:
+        return len(entry) > TIME
+    return tells(record, told_at(times, record["at"]))
 
 
 def _found(after: dict[str, Any], name: str, where: Any, *, late: bool) -> tuple[Any, Any]:

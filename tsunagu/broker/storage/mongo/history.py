@@ -20,7 +20,8 @@ from tsunagu.broker.storage.mongo.facts import facts_of, scopes_of
 from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.filters import to_filter
 from tsunagu.broker.storage.mongo.indexes import CHANGES, ENTITIES, EVOLUTIONS
-from tsunagu.broker.storage.mongo.records import ERASED
+from tsunagu.broker.storage.mongo.ordered import Ordered
+from tsunagu.broker.storage.mongo.records import ERASED, SPREAD_MS
 from tsunagu.broker.storage.mongo.selection import Selection
 from tsunagu.schemas.entity import instances
 
@@ -144,7 +145,8 @@ class MongoHistory:
     async def _read_once_only(
         self, database: Database, entity_id: str, selection: Selection, once_only: dict[str, int]
     ) -> None:
-        where = {"e": entity_id, "h": {"$in": list(set(once_only.values()))}, **VISIBLE}
+        created = next(iter(once_only.values()))
+        where = {"e": entity_id, "h": {"$gte": created, "$lte": created + SPREAD_MS}, "at": created, **VISIBLE}
         async for record in database[CHANGES].find(where, {"b": 0}):
             for fact in facts_of(record):
                 if fact.attribute in once_only and selection.wish.takes(fact):
@@ -158,16 +160,19 @@ class MongoHistory:
         wish = selection.wish
         field = _field(wish)
         direction = 1 if wish.last is None else -1
+        ordered = Ordered(direction, spread=SPREAD_MS if field == "h" else None)
         wanted = None if wish.attrs is None else set(wish.attrs)
         batch = BATCH if wish.last is None else min(BATCH, max(SMALL_BATCH, 2 * wish.last))
         resume: int | None = None
         seen: set[tuple[str, int]] = set()
         while True:
-            narrowed = where if wanted is None else {**where, "t": touching(wanted)}
+            narrowed = [where, _telling(wish, wanted)]
             if resume is not None:
-                narrowed = {"$and": [narrowed, {field: {"$gte" if direction > 0 else "$lte": resume}}]}
+                narrowed.append({field: {"$gte" if direction > 0 else "$lte": resume}})
             count = 0
-            async with aclosing(_records(database, narrowed, field, direction, wish.attrs, batch=batch)) as records:
+            async with aclosing(
+                _records(database, {"$and": narrowed}, field, direction, wish.attrs, batch=batch)
+            ) as records:
                 async for record in records:
                     key = (record["_id"]["w"], record["_id"]["n"])
                     if key in seen:
@@ -176,7 +181,8 @@ class MongoHistory:
                         resume, seen = record[field], set()
                     seen.add(key)
                     count += 1
-                    if not all(selection.add(fact) for fact in facts_of(record) if wish.takes(fact)):
+                    taken = filter(wish.takes, facts_of(record))
+                    if not all(selection.add(fact) for fact in ordered.after(record[field], taken)):
                         return
                     if wish.last is not None and not selection.lacking:
                         return
@@ -184,30 +190,37 @@ class MongoHistory:
                         wanted, batch = set(selection.lacking), BATCH
                         break
                 else:
+                    all(selection.add(fact) for fact in ordered.rest())
                     return
 
     async def facts(self, tenant: str, entity_id: str, wish: Wish) -> AsyncIterator[Fact]:
         """Yield the instances that a wish takes, oldest first, regardless of its `last` and `limit`; no scopes."""
         database = self._databases.of(tenant)
-        where = {"e": entity_id, **_where(wish, amended=True)}
-        if wish.attrs is not None:
-            where["t"] = touching(wish.attrs)
+        field = _field(wish)
+        ordered = Ordered(1, spread=SPREAD_MS if field == "h" else None)
+        where = {"$and": [{"e": entity_id, **_where(wish, amended=True)}, _telling(wish, wish.attrs)]}
         with translated():
-            async for record in _records(database, where, _field(wish), 1, wish.attrs):
-                for fact in facts_of(record):
-                    if wish.takes(fact):
-                        yield fact
+            async for record in _records(database, where, field, 1, wish.attrs):
+                for fact in ordered.after(record[field], filter(wish.takes, facts_of(record))):
+                    yield fact
+        for fact in ordered.rest():
+            yield fact
 
     async def observed(
         self, tenant: str, entity_id: str, names: Collection[str], moments: Collection[int]
     ) -> list[Fact]:
         """Return the instances of attributes that were observed at one of these times (epoch ms)."""
         attrs = frozenset(names)
-        where = {"e": entity_id, "o": True, "h": {"$in": sorted(moments)}, "t": touching(attrs), **VISIBLE}
+        if not moments:
+            return []
+        spans = [{"e": entity_id, "h": {"$gte": start, "$lte": end}} for start, end in _reaching(moments)]
+        where = {"o": True, "t": touching(attrs), **VISIBLE, "$or": spans}
         with translated():
             async with asyncio.timeout(self._timeout):
                 records = [record async for record in _records(self._databases.of(tenant), where, "h", 1, attrs)]
-        return [fact for record in records for fact in facts_of(record) if fact.attribute in attrs]
+        wanted = set(moments)
+        found = [fact for record in records for fact in facts_of(record)]
+        return [fact for fact in found if fact.attribute in attrs and fact.times.get("o") in wanted]
 
     async def scopes(self, tenant: str, entity_id: str) -> list[Fact]:
         """Return all instances of an entity's scope, oldest first."""
@@ -272,9 +285,7 @@ _STATELESS: list[dict[str, Any]] = [
 
 def _hits(wish: Wish) -> list[dict[str, Any]]:
     """Return the stages that leave only entities with a record that tells what the wish takes."""
-    where = _where(replace(wish, last=None), amended=True)
-    if wish.attrs is not None:
-        where["t"] = touching(wish.attrs)
+    where = {"$and": [_where(replace(wish, last=None), amended=True), _telling(wish, wish.attrs)]}
     one = [{"$match": where}, {"$limit": 1}, {"$project": {"_id": 1}}]
     lookup = {"from": CHANGES, "localField": "_id", "foreignField": "e", "pipeline": one, "as": "hits"}
     return [{"$lookup": lookup}, {"$match": {"hits": {"$ne": []}}}]
@@ -303,8 +314,6 @@ def _where(wish: Wish, *, amended: bool) -> Where:
     where: Where = dict(VISIBLE)
     if wish.member == "o":
         where["o"] = True
-    elif wish.member == "d":
-        where["t"] = {"$elemMatch": {"1": "deleted"}}
     if wish.window is None:
         return where
     span = _span(wish.window)
@@ -312,13 +321,50 @@ def _where(wish: Wish, *, amended: bool) -> Where:
         span.pop("$lt", None)  # an instance keeps its createdAt when it changes later
     if not span:
         return where
+    reaching = dict(span)
+    if "$lt" in reaching:
+        reaching["$lt"] += SPREAD_MS  # a record that tells several times stands at the latest
     if wish.member == "d":
-        where["$or"] = [{"h": span}, {"o": True}]  # what was provided with an observedAt stands at that
+        where["$or"] = [{"h": reaching}, {"o": True}]  # what was provided with an observedAt stands at that
     elif wish.member == "m" and amended:
         where["$or"] = [{"at": span}, {"am": span}]
+    elif _field(wish) == "at":
+        where["at"] = span
     else:
-        where[_field(wish)] = span
+        where["h"] = reaching
     return where
+
+
+def _telling(wish: Wish, names: Collection[str] | None) -> Where:
+    """Return the condition on the entries of a record that it tells what a wish takes, of these attributes (None: all).
+
+    Entries have times only where the record tells several; of the others, `_where` says nearly all.
+    """
+    entry = _entry(names, "deleted" if wish.member == "d" else {"$ne": ERASED})
+    where: Where = {} if names is None and wish.member != "d" else {"t": {"$elemMatch": entry}}
+    if wish.member not in (None, "o"):
+        return where
+    span = {} if wish.window is None else _span(wish.window)
+    timed = {**entry, "4": {"$exists": True, **span}, **({"5": True} if wish.member == "o" else {})}
+    none: list[Where] = [{"l": {"$exists": True}, "t": {"$not": {"$elemMatch": timed}}}]
+    if "$lt" in span:
+        none.append({"l": {"$exists": False}, "h": {"$gte": span["$lt"]}})
+    return {**where, "$nor": none}
+
+
+def _entry(names: Collection[str] | None, deed: Any) -> Where:
+    return {"1": deed} if names is None else {"0": {"$in": sorted(names)}, "1": deed}
+
+
+def _reaching(moments: Collection[int]) -> list[tuple[int, int]]:
+    """Return the spans, first and last, in which "h" of records lies that may tell one of these times."""
+    found: list[tuple[int, int]] = []
+    for moment in sorted(moments):
+        if found and moment <= found[-1][1]:
+            found[-1] = found[-1][0], moment + SPREAD_MS
+        else:
+            found.append((moment, moment + SPREAD_MS))
+    return found
 
 
 def _span(window: TemporalQuery) -> dict[str, int]:
@@ -330,9 +376,9 @@ def _span(window: TemporalQuery) -> dict[str, int]:
     return span
 
 
-def touching(names: frozenset[str] | set[str]) -> dict[str, Any]:
+def touching(names: Collection[str]) -> dict[str, Any]:
     """Return the condition on "t" that a record touches one of the attributes."""
-    return {"$elemMatch": {"0": {"$in": sorted(names)}, "1": {"$ne": ERASED}}}
+    return {"$elemMatch": _entry(names, {"$ne": ERASED})}
 
 
 async def _records(
@@ -341,7 +387,7 @@ async def _records(
     """Yield records in order, without what was before; of the attributes only those named."""
     fields: dict[str, int] = {"b": 0}
     if attrs is not None:
-        fields = dict.fromkeys(("e", "k", "at", "h", "o", "t"), 1)
+        fields = dict.fromkeys(("e", "k", "at", "h", "l", "o", "t"), 1)
         fields |= {f"a.{tree}.{name}": 1 for name in attrs for tree in ("attrs", "sys")}
     cursor = database[CHANGES].find(where, fields).sort(field, direction).batch_size(batch).allow_disk_use(True)
     async with cursor:

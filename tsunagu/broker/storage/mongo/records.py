@@ -11,13 +11,15 @@ A record::
      "m": meta, only if there is any; "x": writer, only where the change is kept out of the history}
 
 What belongs to the history alone, and no state follows from it, is a record of kind "late": what a device reported too
-late for the current state, what was provided to the temporal evolution, and what a change did at other times than its
+late for the current state, what was provided to the temporal evolution, and what a change did at times too far from its
 "h" (below). It has the version that the entity has then, and in "a" "attrs" and "sys" with a list for each attribute,
 in the order of "t"; "scope" may be one of them.
 
-A record tells the history of one time only, so that an index serves any stretch of it: an instance observed at "h", or
-without observedAt where "h" is "at". If a change touches instances of several times, its own record has the time of
-most of them, and a further late record tells the others.
+A record tells instances observed at "h", or without observedAt where "h" is "at"; so an index serves any stretch of the
+history. Where a change touches instances of several times that lie within SPREAD_MS of each other, its record tells
+them all: "h" is the latest time then, "l" the earliest, "o" true if any is an observedAt, and an entry of "t" goes on
+with its kind (None if it is not deleted), its time, and true if that is an observedAt. An entry without time is told by
+a further record, of kind "late": those of other times. SPREAD_MS may grow, never shrink: readers count on it.
 
 Parts of an update hold the touched attributes under "attrs" and "sys" and those other members that differ; a creation
 has the whole document in "a", a deletion in "b". From a document and the records above its version, every
@@ -26,22 +28,24 @@ earlier state follows by undoing them, newest first.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.changes import Change, Document, Touch
 from tsunagu.schemas.entity import instances
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
     from tsunagu.broker.storage.writes import Late
 
 Record = dict[str, Any]
+Told = tuple[int, bool]  # a time in the history, epoch ms, and whether it is an observedAt
 LATE = "late"
 ERASED = "erased"
 SCOPE = "scope"
 LARGEST_LATE = 100
+SPREAD_MS = 600_000
+TIME = 4  # the place of the time in an entry of "t"
 OTHERS = ("type", "scope", "expires", "due", "geo", "created", "modified", "v")
 
 
@@ -54,9 +58,9 @@ def parts(document: Document | None, names: set[str] | None, members: Sequence[s
         whole.pop("_id", None)
         return whole
     found: Document = {member: document[member] for member in members if member in document}
-    attrs, times = document["attrs"], document["sys"]
-    found["attrs"] = {name: attrs[name] for name in names if name in attrs}
-    found["sys"] = {name: times[name] for name in names if name in times}
+    for tree in ("attrs", "sys"):
+        branch = document[tree]
+        found[tree] = branch if branch.keys() <= names else {name: branch[name] for name in names if name in branch}
     return found
 
 
@@ -72,15 +76,16 @@ def records_of(change: Change, *, history: bool = True) -> list[Record]:
     times = _history_times(change)
     if not times:
         return [own]
-    counts = Counter(times) if len(times) > 1 else {times[0]: 1}
-    most = times[0] if len(counts) == 1 else max(counts, key=counts.__getitem__)
-    own["h"] = most[0]
-    if most[1]:
-        own["o"] = True
-    if len(counts) == 1:
+    if times.count(times[0]) == len(times):
+        own["h"] = times[0][0]
+        if times[0][1]:
+            own["o"] = True
         return [own]
-    others = enumerate((time for time in counts if time != most), change.number + 1)
-    return [own, *(_told_apart(change, number, time, times) for number, time in others)]
+    stretches = _stretches(times)
+    most = max(reversed(stretches), key=len)
+    _tell_several(own, times, most)
+    others = enumerate((stretch for stretch in stretches if stretch is not most), change.number + 1)
+    return [own, *(_told_apart(change, number, own["t"], stretch) for number, stretch in others)]
 
 
 def _record_of(change: Change) -> Record:
@@ -121,16 +126,58 @@ def _entry(touch: Touch, before: Document | None) -> list[Any]:
     return list(touch)
 
 
-def _history_times(change: Change) -> list[tuple[int, bool]]:
+def _history_times(change: Change) -> list[Told]:
     """Return for each touch its time in the history, and whether that is an observedAt."""
     after, unobserved = change.after, (change.at, False)
     if after is None:
         return [unobserved] * len(change.touched)
     found = []
+    attrs, sys = after["attrs"], after["sys"]
     for name, _, dataset_id in change.touched:
-        times = instance_of(after, name, dataset_id)[1]
+        times = sys.get(name)
+        if type(times) is not dict:
+            times = instance_of(after, name, dataset_id)[1]
+        elif attrs[name].get("datasetId") != dataset_id:
+            times = None
         found.append((times["o"], True) if times is not None and "o" in times else unobserved)
     return found
+
+
+def _stretches(times: Sequence[Told]) -> list[list[int]]:
+    """Return the positions of times in groups that one record may tell, each in the order of time."""
+    moments = [time for time, _ in times]
+    found: list[list[int]] = []
+    for position in sorted(range(len(moments)), key=moments.__getitem__):
+        if found and moments[position] - moments[found[-1][0]] <= SPREAD_MS:
+            found[-1].append(position)
+        else:
+            found.append([position])
+    return found
+
+
+def _tell_several(record: Record, times: Sequence[Told], positions: Collection[int]) -> None:
+    """Make a record tell its entries at these positions at their times."""
+    entries = record["t"]
+    for position in positions:
+        entries[position] = timed(entries[position], times[position])
+        if times[position][1]:
+            record["o"] = True
+    told = [times[position][0] for position in positions]
+    record["h"], record["l"] = max(told), min(told)
+
+
+def timed(entry: list[Any], told: Told) -> list[Any]:
+    """Return an entry of "t" of a record that tells several times, given one without its time."""
+    moment, observed = told
+    kind = entry[3] if len(entry) == TIME else None
+    return [*entry[:3], kind, moment, True] if observed else [*entry[:3], kind, moment]
+
+
+def tells(record: Record, time: Told) -> bool:
+    """Return whether an instance of this time may stand in a record, without changing the record's times."""
+    if "l" in record:
+        return bool(record["l"] <= time[0] <= record["h"])
+    return time == (record["h"], record.get("o", False))
 
 
 def instance_of(document: Document, name: str, dataset_id: str | None) -> tuple[Any, Any]:
@@ -147,71 +194,77 @@ def instance_of(document: Document, name: str, dataset_id: str | None) -> tuple[
     return None, None
 
 
-def _told_apart(change: Change, number: int, time: tuple[int, bool], times_of: list[tuple[int, bool]]) -> Record:
-    """Return the late record of what a change did at another time than most of it; `times_of` its touches."""
+def _told_apart(change: Change, number: int, entries: Sequence[list[Any]], positions: Sequence[int]) -> Record:
+    """Return the late record of what a change did at other times than its own record tells: the entries there."""
     late: list[Late] = []
-    entries = []
-    for touch, own in zip(change.touched, times_of, strict=True):
-        if own != time:
-            continue
+    for position in positions:
+        touch = change.touched[position]
         instance, times = (None, None)
         if change.after is not None and touch.deed != "deleted":
             instance, times = instance_of(change.after, touch.attribute, touch.dataset_id)
         late.append((touch.attribute, instance, times))
-        entries.append(_entry(touch, change.before))
-    record = _late_record(change.writer, number, change.after or change.before or {}, change.at, late)
-    record["t"] = entries
-    return record
+    told = [list(entries[position]) for position in positions]
+    return _late_record(change.writer, number, change.after or change.before or {}, change.at, late, entries=told)
 
 
-def late_records(writer: str, number: int, document: Document, at: int, late: Iterable[Late]) -> list[Record]:
+def late_records(writer: str, number: int, document: Document, at: int, late: Sequence[Late]) -> list[Record]:
     """Return the records, numbered from `number` on, of attribute instances that belong to the history alone.
 
     `document` gives the entity's id, types and version.
     """
-    by_time: dict[tuple[int, bool], list[Late]] = {}
-    for one in late:
-        by_time.setdefault(_late_time(one[2], at), []).append(one)
     groups = [
-        found[start : start + LARGEST_LATE]
-        for found in by_time.values()
-        for start in range(0, len(found), LARGEST_LATE)
+        [late[position] for position in stretch[start : start + LARGEST_LATE]]
+        for stretch in _stretches([told_at(times, at) for _, _, times in late])
+        for start in range(0, len(stretch), LARGEST_LATE)
     ]
     return [_late_record(writer, number + index, document, at, group) for index, group in enumerate(groups)]
 
 
-def _late_record(writer: str, number: int, document: Document, at: int, late: Sequence[Late]) -> Record:
-    """Return one late record; its instances are all of one time."""
+def _late_record(
+    writer: str,
+    number: int,
+    document: Document,
+    at: int,
+    late: Sequence[Late],
+    *,
+    entries: list[list[Any]] | None = None,
+) -> Record:
+    """Return one late record; `entries` are those of "t", where they do not follow from the instances."""
     attrs: dict[str, list[Any]] = {}
     sys: dict[str, list[Any]] = {}
-    entries: list[list[Any]] = []
     for name, instance, times in late:
         attrs.setdefault(name, []).append(instance)
         sys.setdefault(name, []).append(times)
-        dataset_id = None if instance is None else instance.get("datasetId")
-        if instance is not None and times is not None and "d" in times:
-            entries.append([name, "deleted", dataset_id, instance["type"]])
-        else:
-            entries.append([name, LATE, dataset_id])
-    time, observed = _late_time(late[0][2], at)
     record: Record = {
         "_id": {"w": writer, "n": number},
         "e": document["_id"],
         "k": LATE,
         "at": at,
         "v": document["v"],
-        "h": time,
-        "t": entries,
+        "h": at,
+        "t": [_late_entry(*one) for one in late] if entries is None else entries,
         "a": {"type": document["type"], "attrs": attrs, "sys": sys},
     }
-    if observed:
-        record["o"] = True
+    told = [told_at(times, at) for _, _, times in late]
+    if told.count(told[0]) == len(told):
+        record["h"] = told[0][0]
+        if told[0][1]:
+            record["o"] = True
+    else:
+        _tell_several(record, told, range(len(told)))
     if SCOPE in attrs:
         record["s"] = True
     return record
 
 
-def _late_time(times: dict[str, Any] | None, at: int) -> tuple[int, bool]:
+def _late_entry(name: str, instance: Any, times: dict[str, Any] | None) -> list[Any]:
+    dataset_id = None if instance is None else instance.get("datasetId")
+    if instance is not None and times is not None and "d" in times:
+        return [name, "deleted", dataset_id, instance["type"]]
+    return [name, LATE, dataset_id]
+
+
+def told_at(times: dict[str, Any] | None, at: int) -> Told:
     """Return the time in the history of an instance with these TIMES, and whether that is an observedAt."""
     if times is None:
         return at, False
