@@ -227,6 +227,8 @@ class Dispatcher:
         """Follow a subscription from one revision to the next; see `SubscriptionObserver`."""
         self.outbox.changed(old, new)
         self.timers.changed(old, new)
+        if old is not None and new is None and self.presence.delivering:
+            self.follower.wake(old.tenant)  # to follow its tenant no more, if it was the last one
 
     # --- steering ---------------------------------------------------------------------------------------------------
 

@@ -120,7 +120,9 @@ class Follower:
         mark = self._dispatcher.marks.of(stream.tenant, change.writer)
         mark.hold(change.number)
         mark.passed(change.number)
-        stream.sequence.offer(change, read=read, sure=read and stream.first)
+        # Nobody else commits: what this process commits comes in order.
+        alone = not self._presence.others and not stream.sequence.waiting
+        stream.sequence.offer(change, read=read, sure=alone or (read and stream.first))
 
     def _go(self, change: Change, read: bool) -> None:
         """Hand a change on whose turn it is."""

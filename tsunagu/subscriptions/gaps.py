@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from tsunagu.broker.changes import Position
@@ -22,12 +23,12 @@ class Gaps:
 
     def __init__(self, start: int) -> None:
         self.last = start
-        self._missing: dict[int, float] = {}
+        self._missing: dict[int, float] = {}  # in the order of the numbers, and so of the times
 
     @property
     def lowest(self) -> int:
         """The lowest number not seen."""
-        return min(self._missing) if self._missing else self.last + 1
+        return next(iter(self._missing), self.last + 1)
 
     def fill(self, number: int, now: float) -> bool:
         """Note a number at a time (monotonic); tell whether it is new."""
@@ -41,14 +42,15 @@ class Gaps:
         return self._missing.pop(number, None) is not None
 
     def _forget(self, now: float) -> None:
-        for number in [number for number, since in self._missing.items() if now - since > GAP_SECONDS]:
+        old = list(takewhile(lambda number: now - self._missing[number] > GAP_SECONDS, self._missing))
+        for number in old:
             del self._missing[number]
 
     @classmethod
     def at(cls, position: Position, now: float) -> Gaps:
         """Return the gaps of a reader who stands at a position."""
         gaps = cls(position.number)
-        gaps._missing = dict.fromkeys(position.missing, now)
+        gaps._missing = dict.fromkeys(sorted(position.missing), now)
         return gaps
 
     def copy(self) -> Gaps:

@@ -36,16 +36,16 @@ class Job:
 
     `lane` names what the order is kept in: the entity, or "" for all entities of the subscription. `seq` orders jobs.
     `tickets` are told when the job is delivered or parked; `row` is its id in the parking, None while it is not there.
-    `parts` are the jobs that it bundles. `since` is the time (epoch seconds) of the oldest change, by which it is given
+    `since` is the time (epoch seconds) of the oldest change, by which it is given
     up. A `fleeting` job is not tried again: the next one tells the same and more. `shared`, by change, holds what other
     jobs rendered of it.
     """
 
     __slots__ = (
+        "_bundled",
         "changes",
         "fleeting",
         "lane",
-        "parts",
         "replay",
         "row",
         "seq",
@@ -74,17 +74,22 @@ class Job:
         self.lane = lane
         self.tickets = tickets
         self.row = row
-        self.parts = parts or (self,)
+        self._bundled = parts
         self.shared = shared
         self.since = changes[0].at / 1000
         self.fleeting = fleeting
         self.replay = False
 
+    @property
+    def parts(self) -> tuple[Job, ...]:
+        """The jobs that it bundles, else the job itself."""
+        # Not kept: a job that holds itself would hold its documents until the collector of cycles comes.
+        return self._bundled or (self,)
+
     def settle(self) -> None:
         """Say that the job is delivered, parked, or no longer wanted."""
-        if self.parts[0] is not self:
-            for part in self.parts:
-                part.settle()
+        for part in self._bundled:
+            part.settle()
         tickets, self.tickets = self.tickets, ()
         for ticket in tickets:
             ticket.done()

@@ -126,6 +126,23 @@ async def test_a_later_subscription_gets_no_older_changes(rigs: Start, receiver:
     assert [path for path, _, _ in receiver.got] == ["/old"]
 
 
+async def test_what_nobody_subscribed_to_is_not_looked_for(rigs: Start, receiver: Receiver) -> None:
+    """Changes made while a tenant had no subscription are passed over when there is one again, and leave no gaps."""
+    rig = await rigs()
+    first = await rig.subscribe(receiver.url())
+    await rig.create("a", level=value(0))
+    await receiver.wait_entities(1)
+    await rig.subscriptions.delete("", first)
+    await asyncio.sleep(0.1)
+    for number in range(1, 30):
+        await rig.patch("a", level=value(number))
+    await rig.subscribe(receiver.url())
+    await rig.patch("a", level=value(30))
+    await receiver.wait_entities(2)
+    assert [one["level"]["value"] for one in receiver.entities] == [0, 30]
+    assert not rig.dispatcher.follower._streams[""].gaps[rig.writer].missing
+
+
 def test_a_killed_process_is_known_dead() -> None:
     """A process of this machine that is gone is known to be dead, a running one is not."""
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])

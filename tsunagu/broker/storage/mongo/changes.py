@@ -6,6 +6,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from pymongo import WriteConcern
 
 from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.indexes import CHANGES, ENTITIES, WATERMARKS
@@ -178,8 +179,10 @@ class MongoChangeLog:
         if number <= 0:
             return
         database = self._databases.of(tenant)
+        # Should a mark get lost, what stands behind it is only told once more: no flush of the disk for it.
+        watermarks = database[WATERMARKS].with_options(write_concern=WriteConcern(w=1))
         with translated():
-            await database[WATERMARKS].update_one({"_id": writer}, {"$max": {"n": number}}, upsert=True)
+            await watermarks.update_one({"_id": writer}, {"$max": {"n": number}}, upsert=True)
             await database[CHANGES].delete_many({"x": writer, "_id": {"$lte": {"w": writer, "n": number}}})
 
 
