@@ -325,7 +325,7 @@ def _where(wish: Wish, *, amended: bool) -> Where:
     if "$lt" in reaching:
         reaching["$lt"] += SPREAD_MS  # a record that tells several times stands at the latest
     if wish.member == "d":
-        where["$or"] = [{"h": reaching}, {"o": True}]  # what was provided with an observedAt stands at that
+        where["$or"] = [{"h": reaching}, {"o": True}]
     elif wish.member == "m" and amended:
         where["$or"] = [{"at": span}, {"am": span}]
     elif _field(wish) == "at":
@@ -342,13 +342,19 @@ def _telling(wish: Wish, names: Collection[str] | None) -> Where:
     """
     entry = _entry(names, "deleted" if wish.member == "d" else {"$ne": ERASED})
     where: Where = {} if names is None and wish.member != "d" else {"t": {"$elemMatch": entry}}
-    if wish.member not in (None, "o"):
+    if wish.member in ("m", "c"):
         return where
     span = {} if wish.window is None else _span(wish.window)
-    timed = {**entry, "4": {"$exists": True, **span}, **({"5": True} if wish.member == "o" else {})}
+    timed = {**entry, "4": {"$exists": True, **span}}
+    single: Where = {"l": {"$exists": False}}
+    if wish.member == "o":
+        timed["5"] = True
+    elif wish.member == "d":  # what was provided with an observedAt stands at that, not at the time of its deletion
+        timed = {**entry, "$or": [{"4": timed["4"]}, {"5": True}]}
+        single["o"] = {"$exists": False}
     none: list[Where] = [{"l": {"$exists": True}, "t": {"$not": {"$elemMatch": timed}}}]
     if "$lt" in span:
-        none.append({"l": {"$exists": False}, "h": {"$gte": span["$lt"]}})
+        none.append({**single, "h": {"$gte": span["$lt"]}})
     return {**where, "$nor": none}
 
 
