@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.query.geometry import distance_from, relation_test
@@ -27,6 +28,24 @@ def compile_geo(geo: GeoQuery) -> Callable[[Document], bool]:
         return any(is_geometry(instance.get("value")) and test(instance["value"]) for instance in instances(found))
 
     return matches
+
+
+def compile_distance(geo: GeoQuery) -> Callable[[Document], float]:
+    """Return the distance, in metres, of a document's nearest location from the geoquery's; infinite without one."""
+    attribute = geo.attribute
+    distance = distance_from(geo.geometry)
+
+    def nearest(document: Document) -> float:
+        found = document["attrs"].get(attribute)
+        if type(found) is dict:
+            value: Any = found.get("value")
+            return distance(value) if is_geometry(value) else math.inf
+        if found is None:
+            return math.inf
+        values = [one["value"] for one in instances(found) if is_geometry(one.get("value"))]
+        return min(map(distance, values), default=math.inf)
+
+    return nearest
 
 
 def geometry_test(geo: GeoQuery) -> Callable[[Mapping[str, Any]], bool]:

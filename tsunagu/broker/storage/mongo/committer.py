@@ -22,6 +22,7 @@ from pymongo.read_concern import ReadConcern
 
 from tsunagu.background import end
 from tsunagu.broker.errors import InternalError, NgsiError, Unavailable
+from tsunagu.broker.storage.mongo import areas
 from tsunagu.broker.storage.mongo.client import DURABLE
 from tsunagu.broker.storage.mongo.faults import DUPLICATE_KEY, UNAVAILABLE, is_outage, is_transient, refusal
 from tsunagu.broker.storage.mongo.group import Group
@@ -84,6 +85,7 @@ class Committer:
         self._further = settings.further_group
         self._queue_limit = settings.queue_limit
         self._timeout = settings.store_timeout
+        self._areas = areas.Areas()
         self._lanes: dict[str, Lane] = {}
         self._numbers: dict[str, int] = defaultdict(int)
         self._open: dict[str, set[int]] = defaultdict(set)
@@ -243,10 +245,14 @@ class Committer:
             self._open[tenant].update(numbers)
             doubtful = False
             try:
+                new_areas = self._areas.lacking(tenant, group.changes)
                 await _write(database, group, session)
+                if new_areas:
+                    await _add_areas(database, new_areas, session)
                 doubtful = True
                 await _commit_transaction(session)
                 doubtful = False
+                self._areas.added(tenant, new_areas)
             except BaseException:
                 if doubtful:
                     self._watch(group, numbers)
@@ -344,6 +350,12 @@ async def _write(database: Database, group: Group, session: AsyncClientSession) 
         rows = [{**receipt, "at": stamp} for receipt in group.receipts]
         reply = await database.command({"insert": RECEIPTS, "documents": rows, "ordered": False}, session=session)
         _check(reply, len(rows))
+
+
+async def _add_areas(database: Database, types: set[str], session: AsyncClientSession) -> None:
+    """Note types that have entities whose location is no point. Raises _Lost when another process does so, too."""
+    command = {"update": areas.AREAS, "updates": areas.statements(types), "ordered": False}
+    _check(await database.command(command, session=session), len(types))
 
 
 def _check(reply: dict[str, Any], expected: int) -> None:

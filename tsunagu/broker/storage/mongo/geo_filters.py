@@ -7,7 +7,7 @@ member `geo` of the document, which has an index (`tsunagu.schemas.geo_cover`); 
 compared by their coordinates, and all other geometries are candidates.
 
 Near a point is the most frequent case, and one in which MongoDB finds the nearest first, looking at few more than are
-wanted however many there are: `nearest`, for whom that order will do.
+wanted however many there are: `nearest`, for whom that order will do. `circle` finds points alone (`nearby`).
 """
 
 from __future__ import annotations
@@ -44,6 +44,12 @@ def nearest(geo: GeoQuery | None) -> dict[str, Any] | None:
     point = {"type": "Point", "coordinates": geo.geometry["coordinates"][:2]}
     reach = geo.max_distance * (1 + MARGIN) + _ROUNDING
     return {"geo": {"$nearSphere": {"$geometry": point, "$maxDistance": reach}}}
+
+
+def circle(geo: GeoQuery, radius: float) -> dict[str, Any]:
+    """Return the condition that a point stands at most `radius` metres from the geoquery's; it needs the index, too."""
+    reach = (radius + _ROUNDING) / EARTH_RADIUS
+    return {"geo": {"$geoWithin": {"$centerSphere": [geo.geometry["coordinates"][:2], reach]}}}
 
 
 def geo_condition(geo: GeoQuery) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pymongo import ASCENDING, GEOSPHERE, IndexModel
 
+from tsunagu.broker.storage.mongo.areas import AREAS, look_through
 from tsunagu.broker.storage.mongo.spans import SPAN, SPAN_MS
 
 if TYPE_CHECKING:
@@ -24,13 +25,14 @@ WATERMARKS = "watermarks"
 
 MEMBERS = "members"
 MODIFIED = "modifiedAt"
+PLACE = "geo"
 RECEIPT_SECONDS = 7 * 24 * 3600
 
 INDEXES: dict[str, tuple[IndexModel, ...]] = {
     ENTITIES: (
         IndexModel([("type", ASCENDING), ("_id", ASCENDING)], name="type"),
         IndexModel([("$**", ASCENDING)], name=MEMBERS, wildcardProjection={"scope": 1, SPAN: 1, "due": 1}),
-        IndexModel([("geo", GEOSPHERE)], name="geo"),
+        IndexModel([("geo", GEOSPHERE)], name=PLACE),
     ),
     CHANGES: (
         IndexModel([("e", ASCENDING), ("h", ASCENDING), ("at", ASCENDING), ("v", ASCENDING)], name="history"),
@@ -49,10 +51,11 @@ INDEX_NOT_FOUND = 27
 async def ensure_indexes(database: AsyncDatabase[dict[str, Any]]) -> None:
     """Create the collections of a tenant and their indexes, drop those of earlier versions."""
     existing = set(await database.list_collection_names())
-    for name in (ENTITIES, CHANGES, EVOLUTIONS, RECEIPTS, WATERMARKS):
+    for name in (ENTITIES, CHANGES, EVOLUTIONS, RECEIPTS, WATERMARKS, AREAS):
         if name not in existing:
             await database.command({"create": name}, check=True, allowable_errors=[48])
     await _name_spans(database)
+    await look_through(database, ENTITIES)
     for name, models in INDEXES.items():
         await database[name].create_indexes(list(models))
     for name, obsolete in OBSOLETE.items():
