@@ -6,7 +6,7 @@ from typing import Any
 
 from tsunagu.broker.errors import BadRequestData
 from tsunagu.schemas.entity import NULL, Instance, instances
-from tsunagu.schemas.kinds import KINDS, MEMBERS
+from tsunagu.schemas.kinds import COMMON_MEMBERS, KINDS, MEMBERS, METADATA
 from tsunagu.schemas.kinds.fitting import fitted, is_deletion
 
 
@@ -35,12 +35,20 @@ def merged_instance(
 
 
 def typed(fragment: Instance, old: Instance | None, *, lang: str | None = None) -> Instance:
-    """Return a fragment without "type" as one of the kind of `old`. Raises BadRequestData if its value cannot be."""
+    """Return a fragment without "type" as one of the kind of `old`.
+
+    Raises BadRequestData if its value cannot be one, or if it has a member that an attribute of the kind does not have.
+    """
     try:
-        return fitted(fragment, None if old is None else KINDS[old["type"]], lang=lang)
+        shaped = fitted(fragment, None if old is None else KINDS[old["type"]], lang=lang)
     except ValueError as error:
         what = "" if old is None else f" (the attribute is a {old['type']})"
         raise BadRequestData(f"value: {error}{what}") from None
+    kind = KINDS[shaped["type"]]
+    for member in METADATA.intersection(shaped) - COMMON_MEMBERS - kind.extras:
+        if shaped[member] != NULL:
+            raise BadRequestData(f"{member}: a {kind.name} does not have this member")
+    return shaped
 
 
 def _merge_member(result: Instance, key: str, member: Any) -> None:

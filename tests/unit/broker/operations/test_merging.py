@@ -136,6 +136,22 @@ def test_a_partial_update_replaces_the_members_it_names(old, new, result):
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "member"),
+    [
+        ({"object": "urn:a:2"}, {"unitCode": "CMT"}, "unitCode"),
+        ({"languageMap": {"en": "a"}}, {"unitCode": "CMT"}, "unitCode"),
+        (5, {"objectType": "Vehicle"}, "objectType"),
+    ],
+)
+def test_a_member_of_another_kind_is_refused(old, new, member):
+    """4.5.3.2 ff: a fragment without type brings no member that the kind of the attribute prohibits; a Null is idle."""
+    for apply in (merge, partial):
+        with pytest.raises(BadRequestData, match=f"^{member}: a .* does not have this member"):
+            apply(old, new)
+    assert merge(old, {member: NULL}) == stored(old)
+
+
+@pytest.mark.parametrize(
     ("old", "new"), [({"object": "urn:a:2"}, {"value": 5}), (POINT, {"value": 5}), (5, {"object": "urn:a:2"})]
 )
 def test_a_partial_update_does_not_change_the_kind(old, new):
