@@ -39,24 +39,29 @@ async def gauges(city: City, ids: list[str], **rules: Any) -> None:
     )
 
 
-async def alarm(city: City, url: str) -> None:
+async def alarm(city: City, url: str, **members: Any) -> None:
     """Subscribe to levels above 3 m."""
     body = {
         "type": "Subscription",
         "entities": [{"type": "RiverLevelObserved"}],
         "q": "waterLevel>3",
         "notification": {"endpoint": {"uri": url, "accept": "application/json"}},
+        **members,
     }
     answer = await city.http.post("/ngsi-ld/v1/subscriptions", json=body, headers={"NGSILD-Tenant": city.tenant})
     assert answer.status_code == 201, answer.text
 
 
 async def test_six_hours_of_backfill_twice_in_any_order_complete_the_history_alone(city: City) -> None:
-    """1,440 readings of 40 gauges in random order, sent twice: each once in the history, state newest, no alarm."""
+    """1,440 readings of 40 gauges in random order, sent twice: each once in the history, state newest, no alarm.
+
+    Who asks for late data is told of each that is above the limit, once.
+    """
     await gauges(city, [f"G{n:02d}" for n in range(GAUGES)])
     now = round(time.time()) - 60
-    async with sink() as alarms:
+    async with sink() as alarms, sink() as late:
         await alarm(city, alarms.url)
+        await alarm(city, late.url, lateData=True)
         for number in range(GAUGES):
             body = json.dumps({"wl": 1 + number / 100, "TimeInstant": iso(now)})
             city.devices.publish(f"/json/{city.tenant}/G{number:02d}/attrs", body)
@@ -83,7 +88,11 @@ async def test_six_hours_of_backfill_twice_in_any_order_complete_the_history_alo
             assert entity is not None
             assert (entity["waterLevel"]["value"], entity["waterLevel"]["observedAt"]) == (1 + number / 100, iso(now))
         assert alarms.values("waterLevel") == [3.5]
+        above = sorted([level for _, _, level in backfill if level > 3] + [3.5])
+        await city.until(lambda: asyncio.sleep(0, len(late.values("waterLevel"))), lambda found: found >= len(above))
+        assert sorted(late.values("waterLevel")) == above
         print(f"backfill: {len(backfill)} readings twice, {len(expected)} in the history, 1 alarm, that of the end")
+        print(f"asked for late data: {len(above)} notified, each once")
 
 
 async def test_late_backfill_alarms_nobody_even_where_nothing_newer_is_known(city: City) -> None:

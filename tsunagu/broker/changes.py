@@ -106,11 +106,13 @@ class Position:
 class ChangeLog(Protocol):
     """The durable log as its readers see it: delivery, replay, preview, audit."""
 
-    def since(self, tenant: str, positions: Mapping[str, Position]) -> AsyncIterator[Change | Key]:
+    def since(
+        self, tenant: str, positions: Mapping[str, Position], *, late: bool = False
+    ) -> AsyncIterator[Change | Key]:
         """Yield what was not read yet of the logs of these writers, as they were at one moment after the call.
 
         The changes of each entity come in the order of its versions, documents rebuilt. A record that is no change (of
-        late history) is yielded as its key.
+        late history) is yielded as its key, or, if `late`, as an UNTOLD change under the entity's version.
         """
 
     def between(self, tenant: str, start: int, end: int) -> AsyncIterator[Change]:

@@ -2,7 +2,8 @@
 
 Source: ETSI GS CIM 009 v1.9.1, 5.2.12 (Subscription), 5.2.13 (GeoQuery), 5.2.14 (NotificationParams),
 5.2.33 (EntitySelector); for the endpoint see `schemas.endpoint`. Ours is the member `coalesce`: of several changes
-of one entity that wait for the subscriber only the latest is sent; and the formats x-ngsiv2….
+of one entity that wait for the subscriber only the latest is sent; `lateData`: readings that came too late for the
+current state are told, too; and the formats x-ngsiv2….
 
 Only the form is checked here. What needs a @context or a query parser (types, attribute names, q, geoQ, scopeQ, pick …)
 is checked by `broker.operations.subscriptions`.
@@ -157,6 +158,7 @@ class Subscription(Strict):
     throttling: Positive | None = None
     timeInterval: Positive | None = None  # noqa: N815
     coalesce: bool = False
+    lateData: bool = False  # noqa: N815 - the standard's way to write names
 
     @model_validator(mode="after")
     def _restrictions(self) -> Subscription:
@@ -169,6 +171,8 @@ class Subscription(Strict):
                 raise ValueError("entities is missing: timeInterval needs it")
         if self.entities is None and self.watchedAttributes is None and not self.localOnly:
             raise ValueError("entities or watchedAttributes is missing: give at least one of them, or localOnly true")
+        if self.lateData and (self.coalesce or self.throttling is not None or self.timeInterval is not None):
+            raise ValueError("lateData excludes coalesce, throttling and timeInterval, which tell only the latest")
         if self.temporalQ is not None:
             raise ValueError("temporalQ is for subscriptions to context source registrations only; leave it out")
         return self

@@ -180,7 +180,8 @@ class Dispatcher:
     def consider(self, change: Change, mark: Mark, now: int, *, recovered: bool = False) -> None:
         """Make jobs of a change for all subscriptions that it concerns; if `recovered`, that were there at its time."""
         index = self.store.indexes.get(change.tenant)
-        if index is None or (change.meta is not None and UNTOLD in change.meta):
+        late = change.meta is not None and UNTOLD in change.meta
+        if index is None or (late and not index.late):
             return
         document = change.after if change.after is not None else change.before
         assert document is not None
@@ -191,6 +192,8 @@ class Dispatcher:
         if not effect.bits:
             return
         found = matching(candidates(shelves, effect), effect, now)
+        if late:
+            found = [subscription for subscription in found if subscription.late]
         if recovered:
             found = [subscription for subscription in found if subscription.created <= change.at]
         if not found:
@@ -227,8 +230,11 @@ class Dispatcher:
         """Follow a subscription from one revision to the next; see `SubscriptionObserver`."""
         self.outbox.changed(old, new)
         self.timers.changed(old, new)
-        if old is not None and new is None and self.presence.delivering:
-            self.follower.wake(old.tenant)  # to follow its tenant no more, if it was the last one
+        if self.presence.delivering:
+            if old is not None and new is None:
+                self.follower.wake(old.tenant)  # to follow its tenant no more, if it was the last one
+            if new is not None and new.late:
+                self.follower.wake(new.tenant)  # from now on it looks into the logs again and again
 
     # --- steering ---------------------------------------------------------------------------------------------------
 

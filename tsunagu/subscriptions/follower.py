@@ -118,6 +118,8 @@ class Follower:
         if not stream.gaps[change.writer].fill(change.number, self._loop.time()):
             return
         mark = self._dispatcher.marks.of(stream.tenant, change.writer)
+        if change.writer == self._writer:
+            mark.floor = _floor(stream.gaps[change.writer]) if self._asks_late(stream.tenant) else None
         mark.hold(change.number)
         mark.passed(change.number)
         # Nobody else commits: what this process commits comes in order.
@@ -156,7 +158,12 @@ class Follower:
         """Return how long nothing needs to be looked at, if nobody calls."""
         if any(stream.sequence.waiting or stream.first for stream in self._streams.values()):
             return 0.0
-        return POLL_SECONDS if self._presence.others else None
+        return POLL_SECONDS if self._presence.others or any(map(self._asks_late, self._streams)) else None
+
+    def _asks_late(self, tenant: str) -> bool:
+        """Tell whether anybody asks for late data, which is found in the log alone, also that of this process."""
+        index = self._dispatcher.store.indexes.get(tenant)
+        return index is not None and index.late > 0
 
     async def _look(self) -> None:
         """Look once into the logs of each tenant that is awake."""
@@ -179,12 +186,13 @@ class Follower:
         """Read what is new in the logs of a tenant's writers, and let go what waited."""
         began = self._loop.time()
         stream.sequence.look()
-        writers = [*self._presence.others, *((self._writer,) if stream.first else ())]
+        late = self._asks_late(stream.tenant)
+        writers = [*self._presence.others, *((self._writer,) if stream.first or late else ())]
         for writer in writers:
             if writer not in stream.gaps:
                 stream.gaps[writer] = Gaps(await self._changes.watermark(stream.tenant, writer))
         positions = {writer: stream.gaps[writer].position(began) for writer in writers}
-        async for found in self._changes.since(stream.tenant, positions):
+        async for found in self._changes.since(stream.tenant, positions, late=late):
             if isinstance(found, Change):
                 self._take(stream, found, read=True)
                 await self._dispatcher.room()
@@ -201,7 +209,7 @@ class Follower:
             gaps = stream.gaps[writer]
             mark = self._dispatcher.marks.of(stream.tenant, writer)
             # Of its own commits this process knows which are open (`ChangeLog.move_watermark`).
-            mark.floor = gaps.lowest - 1 if writer != self._writer and gaps.lowest <= gaps.last else None
+            mark.floor = _floor(gaps) if writer != self._writer or late else None
             mark.passed(gaps.last)
         stream.sequence.release()
         stream.looked = began
@@ -259,3 +267,8 @@ class Follower:
             self._task = None
         self._streams.clear()
         self._awake.clear()
+
+
+def _floor(gaps: Gaps) -> int | None:
+    """Return the number that a watermark must not pass while something before `last` was not read."""
+    return gaps.lowest - 1 if gaps.lowest <= gaps.last else None

@@ -185,9 +185,10 @@ class Shelf:
 
 
 class SubscriptionIndex:
-    """The subscriptions of one tenant."""
+    """The subscriptions of one tenant; `late` is how many of them ask for late data."""
 
     def __init__(self) -> None:
+        self.late = 0
         self._shelves: dict[str, dict[str, Shelf]] = {ANY: {}, ID: {}, PREFIX: {}, TYPE: {}}
         self._count = 0
         self._prefixes: dict[int, int] = {}
@@ -198,6 +199,7 @@ class SubscriptionIndex:
     def add(self, subscription: Subscription) -> None:
         """Put a subscription in."""
         self._count += 1
+        self.late += subscription.late
         placement = placement_of(subscription)
         for kind, name in placement.keys:
             if kind == PREFIX:
@@ -212,6 +214,7 @@ class SubscriptionIndex:
     def remove(self, subscription: Subscription) -> None:
         """Take a subscription out that was put in."""
         self._count -= 1
+        self.late -= subscription.late
         placement = placement_of(subscription)
         for kind, name in placement.keys:
             if kind == PREFIX:

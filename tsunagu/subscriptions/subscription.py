@@ -29,7 +29,8 @@ class Subscription:
     """One revision of a subscription. Compared by identity: a change of it makes a new object.
 
     `triggers`: bits of TRIGGER_BITS; `watched`: stored names, None for any; `datasets`: datasetIds, None among them for
-    the default instance; `expires`: epoch ms; else seconds. `source` is what the `plan` is compiled from, as JSON.
+    the default instance; `expires`: epoch ms; else seconds. `late`: what came too late is told, too.
+    `source` is what the `plan` is compiled from, as JSON.
     """
 
     tenant: str
@@ -45,6 +46,7 @@ class Subscription:
     throttling: float
     interval: float
     coalesce: bool
+    late: bool
     source: bytes = field(repr=False)
     gone: bool = False
     context: Context | None = field(default=None, repr=False)
@@ -96,6 +98,7 @@ def subscription_of(tenant: str, entry: Entry) -> Subscription:
         throttling=body.get("throttling", 0.0),
         interval=max(body["timeInterval"], SHORTEST_INTERVAL) if "timeInterval" in body else 0.0,
         coalesce=body.get("coalesce", False),
+        late=body.get("lateData", False),
         # A copy: orjson's own bytes keep the room that it had for more.
         source=bytes(memoryview(orjson.dumps({"body": body, "parts": parts, "context": entry["context"]}))),
     )

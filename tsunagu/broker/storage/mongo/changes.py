@@ -10,6 +10,7 @@ from pymongo import WriteConcern
 
 from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.indexes import CHANGES, ENTITIES, WATERMARKS
+from tsunagu.broker.storage.mongo.lateness import late_change
 from tsunagu.broker.storage.mongo.records import LATE, Record, change_of, redo, undo
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ class MongoChangeLog:
         self._open_number = open_number
         self._states: dict[str, States] = {}
 
-    async def since(self, tenant: str, positions: Mapping[str, Position]) -> AsyncIterator[Change | Key]:
+    async def since(
+        self, tenant: str, positions: Mapping[str, Position], *, late: bool = False
+    ) -> AsyncIterator[Change | Key]:
         """Yield what was not read yet of the logs of these writers; see `ChangeLog.since`.
 
         A snapshot that has a change has the one before it of the same entity, whoever wrote it; and `at` never falls
@@ -56,9 +59,10 @@ class MongoChangeLog:
         states = self._states.setdefault(tenant, OrderedDict())
         with translated():
             async with database.client.start_session(snapshot=True) as session:
-                found = database[CHANGES].find({"$or": spans}, session=session).sort([("at", 1), ("v", 1)])
-                async for page in _pages(found.allow_disk_use(True)):
-                    for record, change in zip(page, await self.rebuilt(tenant, page, states), strict=True):
+                found = database[CHANGES].find({"$or": spans}, session=session)
+                async for page in _pages(found.sort([("at", 1), ("v", 1), ("_id", 1)]).allow_disk_use(True)):
+                    changes = await self.rebuilt(tenant, page, states, late=late)
+                    for record, change in zip(page, changes, strict=True):
                         yield change if change is not None else (record["_id"]["w"], record["_id"]["n"])
 
     async def between(self, tenant: str, start: int, end: int) -> AsyncIterator[Change]:
@@ -86,25 +90,33 @@ class MongoChangeLog:
                     if change is not None:
                         yield change
 
-    async def rebuilt(self, tenant: str, records: list[Record], states: States) -> list[Change | None]:
-        """Return the changes of records, None for what is no change; `states`: (version, document) of entities met."""
+    async def rebuilt(
+        self, tenant: str, records: list[Record], states: States, *, late: bool = False
+    ) -> list[Change | None]:
+        """Return the changes of records, None for what is no change; `states`: (version, document) of entities met.
+
+        If `late`, late readings are told as changes, too (`late_change`).
+        """
         versions: dict[str, int] = {}
         wanted: dict[str, list[int]] = {}
         for record in records:
             entity, version = record["e"], record["v"]
+            known = versions.get(entity) or states.get(entity, (None,))[0]
             if record["k"] == LATE:
-                continue
-            if record["k"] == "updated":
-                known = versions.get(entity) or states.get(entity, (None,))[0]
-                if known != version - 1:
+                if late and known != version:
                     wanted.setdefault(entity, []).append(version)
+                continue
+            if record["k"] == "updated" and known != version - 1:
+                wanted.setdefault(entity, []).append(version)
             versions[entity] = version
         found = await self._states_after(tenant, wanted) if wanted else {}
         changes: list[Change | None] = []
         for record in records:
             entity, version = record["e"], record["v"]
             if record["k"] == LATE:
-                changes.append(None)
+                met = states.get(entity)
+                state = met[1] if met is not None and met[0] == version else found.get((entity, version))
+                changes.append(late_change(record, tenant, state) if late else None)
                 continue
             try:
                 before, after = _around(record, states.pop(entity, None), found)
