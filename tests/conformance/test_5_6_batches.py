@@ -59,6 +59,18 @@ async def test_5_6_8_upsert_can_update(client: httpx.AsyncClient) -> None:
     assert (after["old"], after["x"]) == (prop(1), prop(2))
 
 
+async def test_5_6_8_an_update_needs_no_type(client: httpx.AsyncClient) -> None:
+    """With options=update an element without type updates what is there (5.6.2), and creates nothing."""
+    await create(client, entity(1, old=prop(1)))
+    body = [{"id": "urn:a:1", "old": prop(2)}, {"id": "urn:a:9", "old": prop(2)}]
+    response = await client.post("/entityOperations/upsert?options=update", json=body)
+    assert (response.status_code, response.json()["success"]) == (207, ["urn:a:1"])
+    (error,) = response.json()["errors"]
+    assert (error["entityId"], error["error"]["status"]) == ("urn:a:9", 400)
+    assert (await shown(client, "urn:a:1"))["old"] == prop(2)
+    assert (await client.post("/entityOperations/upsert", json=body[:1])).status_code == 207
+
+
 async def test_5_6_8_replace_and_update_exclude_each_other(client: httpx.AsyncClient) -> None:
     """Both modes at once are refused."""
     response = await client.post("/entityOperations/upsert?options=update,replace", json=[entity(1)])

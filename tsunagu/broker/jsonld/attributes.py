@@ -74,7 +74,7 @@ def read_instance(value: dict[str, Any], name: str, context: Context, mode: Mode
         named = kind is not None
         if kind is None:
             kind = _implied(value)
-            if kind is None and not (mode.partial and (not mode.deep or not METADATA.isdisjoint(value))):
+            if kind is None and not (mode.partial and (not mode.deep or _is_fragment(value))):
                 return _bare(value, name, context, mode)
     out: Instance = {}
     if kind is not None and (named or not mode.partial or kind.member != "value"):
@@ -172,6 +172,11 @@ def _read_instances(values: list[Any], name: str, context: Context, mode: Mode, 
 def _are_instances(values: list[Any]) -> bool:
     """Return whether an array has attribute instances, and is not a concise Property value."""
     return any(type(item) is dict and (_names_kind(item) or not BY_MEMBER.keys().isdisjoint(item)) for item in values)
+
+
+def _is_fragment(value: dict[str, Any]) -> bool:
+    """Return whether an object in a merge changes members of an attribute, and is not a value to merge in (5.5.12)."""
+    return not METADATA.isdisjoint(value) or any(type(item) is dict and _names_kind(item) for item in value.values())
 
 
 def _names_kind(item: dict[str, Any]) -> bool:

@@ -35,6 +35,9 @@ def merge(old, new, *, simplified=False, **options):
         ({"value": 1, "accuracy": 2}, {"value": 3, "accuracy": NULL}, 3),
         ({"value": 1, "accuracy": 2}, {"type": "Property", "accuracy": 4}, {"value": 1, "accuracy": 4}),
         ({"value": 1}, {"value": 1, "accuracy": 4}, {"value": 1, "accuracy": 4}),
+        (25, {"accuracy": {"type": "Property", "value": 2}}, {"value": 25, "accuracy": 2}),
+        ({"object": "urn:a:2"}, {"accuracy": {"type": "Property", "value": 2}}, {"object": "urn:a:2", "accuracy": 2}),
+        ({"value": {"a": 1}}, {"accuracy": {"value": 2}}, {"value": {"a": 1, "accuracy": {"value": 2}}}),
         ({"value": 1}, {"value": 1, "accuracy": NULL}, 1),
         (
             {"value": 1, "accuracy": {"value": 2, "unitCode": "P1"}},

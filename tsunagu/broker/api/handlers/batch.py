@@ -37,8 +37,9 @@ async def upsert(call: Call, services: Services) -> Answer:
     options = call.params.get("options", frozenset())
     if options >= {"replace", "update"}:
         raise BadRequestData("options: replace and update exclude each other; give one of them")
-    entities, failures = await expanded(call, services, expand_entity)
-    result = await services.batch.upsert(call.tenant, entities, update="update" in options)
+    update = "update" in options
+    entities, failures = await expanded(call, services, expand_fragment if update else expand_entity)
+    result = await services.batch.upsert(call.tenant, entities, update=update)
     return answer(result, failures, created=result.created)
 
 
