@@ -10,7 +10,7 @@ import aiohttp
 
 from tsunagu.adapters.command_push import SECONDS, Pushed
 from tsunagu.broker.access.outgoing import literal
-from tsunagu.subscriptions.transports.http import GuardedResolver
+from tsunagu.subscriptions.transports.session import GuardedResolver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Where a subscription's notifications go, as a client writes it (ETSI GS CIM 009 v1.9.1, 5.2.15, 5.2.22, 7.2).
 
 notifierInfo holds what the broker must know to reach the receiver. Beside MQTT-QoS and MQTT-Version of the standard
-these keys are ours:
+these keys are ours; over MQTT an OAuth2 token takes the place of the password:
 
 | key | |
 |---|---|
@@ -128,19 +128,17 @@ class Endpoint(Strict):
                 raise ValueError(f"notifierInfo: {pair.key} is given twice")
             settings[pair.key] = pair.value
         scheme = urlsplit(self.uri).scheme.lower()
-        _check_oauth(settings, scheme)
+        _check_oauth(settings)
         _check_tls(settings, scheme)
         _check_credentials(self, settings, scheme)
         return self
 
 
-def _check_oauth(settings: dict[str, str], scheme: str) -> None:
-    """Raise ValueError unless all of OAuth2 that is needed is there, for a transport that can use it."""
+def _check_oauth(settings: dict[str, str]) -> None:
+    """Raise ValueError unless all of OAuth2 that is needed is there."""
     given = [key for key in settings if key in {TOKEN_URL, CLIENT_ID, CLIENT_SECRET, SCOPE, AUDIENCE}]
     if not given:
         return
-    if scheme not in {"http", "https"}:
-        raise ValueError(f"notifierInfo: {given[0]} is for http and https endpoints only")
     for key in (TOKEN_URL, CLIENT_ID, CLIENT_SECRET):
         if key not in settings:
             raise ValueError(f"notifierInfo: {key} is missing; {given[0]} needs it")
@@ -157,14 +155,15 @@ def _check_tls(settings: dict[str, str], scheme: str) -> None:
 
 
 def _check_credentials(endpoint: Endpoint, settings: dict[str, str], scheme: str) -> None:
-    """Raise ValueError if an HTTP endpoint is given credentials in more than one way."""
-    if scheme not in {"http", "https"}:
-        return
-    ways = {
-        "user and password in uri": "@" in urlsplit(endpoint.uri).netloc,
-        "Authorization in receiverInfo": any(p.key.lower() == "authorization" for p in endpoint.receiverInfo or ()),
-        f"{TOKEN_URL} in notifierInfo": TOKEN_URL in settings,
-    }
+    """Raise ValueError if an endpoint is given credentials in more than one way."""
+    parts = urlsplit(endpoint.uri)
+    ways = {f"{TOKEN_URL} in notifierInfo": TOKEN_URL in settings}
+    if scheme in {"http", "https"}:
+        ways["user and password in uri"] = "@" in parts.netloc
+        header = any(pair.key.lower() == "authorization" for pair in endpoint.receiverInfo or ())
+        ways["Authorization in receiverInfo"] = header
+    else:
+        ways["a password in uri"] = parts.password is not None
     given = [way for way, there in ways.items() if there]
     if len(given) > 1:
         raise ValueError(f"{' and '.join(given)} exclude each other; give one of them")

@@ -104,8 +104,6 @@ class NotificationParams(Strict):
         """Raise ValueError for what a notification in the form of NGSIv2 cannot have."""
         if self.endpoint.accept != "application/json":
             raise ValueError(f"endpoint.accept must be application/json with format {self.format}")
-        if not self.endpoint.uri.lower().startswith(("http:", "https:")):
-            raise ValueError(f"endpoint.uri must be http or https with format {self.format}")
         if self.showChanges:
             raise ValueError(f"showChanges cannot be true with format {self.format}: NGSIv2 has no place for it")
         if self.join not in (None, "@none"):

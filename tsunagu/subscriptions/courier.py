@@ -153,6 +153,7 @@ class Courier:
             headers=(*shown, REPLAY) if replayed else shown,
             timeout=min(endpoint.timeout or self._policy.timeout, self._policy.longest_timeout),
             settings=endpoint.notifier,
+            bare=plan.ngsiv2 is not None,
         )
 
     async def _meeting(

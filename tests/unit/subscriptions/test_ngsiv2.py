@@ -148,7 +148,6 @@ async def test_a_whole_notification(rig: Rig, receiver: Receiver) -> None:
         ({"showChanges": True}, "showChanges"),
         ({"join": "inline"}, "join"),
         ({"endpoint": {"uri": "http://192.0.2.1/", "accept": "application/ld+json"}}, "endpoint.accept"),
-        ({"endpoint": {"uri": "mqtt://192.0.2.1/t"}}, "endpoint.uri"),
     ],
 )
 def test_what_it_cannot_have(change: dict[str, Any], named: str) -> None:

@@ -1,12 +1,14 @@
 """Notifications over MQTT 3.1.1 and 5 (clause 7).
 
 The endpoint is `mqtt[s]://[user[:password]@]host[:port]/topic[/subtopic]*`; notifierInfo may hold MQTT-Version
-("mqtt5.0", the default, or "mqtt3.1.1"), MQTT-QoS (0, the default, 1 or 2), and certificates for mqtts. A message is a
-JSON object: `metadata` with what are headers over HTTP, `body` with the notification. It has arrived when the server
+("mqtt5.0", the default, or "mqtt3.1.1"), MQTT-QoS (0, the default, 1 or 2), certificates for mqtts, and what OAuth2
+needs (`oauth`): then the password is a token, and the user, if the URI names none, the client's id. A message is a
+JSON object: `metadata` with what are headers over HTTP, `body` with the notification. One in the form of NGSIv2 is the
+body alone, as Orion publishes it; MQTT 5 carries its headers as user properties. A message has arrived when the server
 has acknowledged it as its QoS asks; with QoS 0, when it is written.
 
-One connection for each server, user and version is kept while it is used. paho runs each in a thread of its own; all
-state here is changed on the event loop only.
+One connection for each server, user (and token) and version is kept while it is used. paho runs each in a thread of
+its own; all state here is changed on the event loop only.
 """
 
 from __future__ import annotations
@@ -22,22 +24,33 @@ from urllib.parse import unquote, urlsplit
 import orjson
 from paho.mqtt.client import MQTT_ERR_SUCCESS, Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from tsunagu.broker.access.tls import Certificates, certificates_of
 from tsunagu.schemas.endpoint import QOS, VERSION
-from tsunagu.subscriptions.transports.contexts import Contexts
+from tsunagu.subscriptions.transports.oauth import NoToken, Tokens, client_of
+from tsunagu.subscriptions.transports.session import Session
 from tsunagu.subscriptions.transports.transport import Message, Result
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from paho.mqtt.reasoncodes import ReasonCode
 
     from tsunagu.broker.access.outgoing import OutgoingGuard
+    from tsunagu.subscriptions.transports.oauth import Client as OAuthClient
 
 VERSIONS = {"mqtt3.1.1": MQTTProtocolVersion.MQTTv311, "mqtt5.0": MQTTProtocolVersion.MQTTv5}
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 KEEP_ALIVE = 30
 IDLE_SECONDS = 60.0
 REFUSALS = frozenset({0x90, 0x95, 0x99})  # topic name invalid, packet too large, payload format invalid
+UNAUTHORIZED = frozenset({0x86, 0x87})  # bad user name or password, not authorized
+
+
+class Unauthorized(ConnectionRefusedError):
+    """The server does not take user and password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +84,7 @@ class _Connection:
         self._sent: dict[int, asyncio.Future[Result]] = {}
         self._connecting: asyncio.Future[Any] | None = None
         self.lost: str | None = None
+        self.unauthorized = False
         self.idle: asyncio.TimerHandle | None = None
         self._client = client = _Client(
             CallbackAPIVersion.VERSION2,
@@ -97,14 +111,14 @@ class _Connection:
         self._client.loop_start()
         refusal = await self._ready
         if refusal:
-            raise ConnectionRefusedError(refusal)
+            raise (Unauthorized if self.unauthorized else ConnectionRefusedError)(refusal)
 
-    async def publish(self, topic: str, payload: bytes, qos: int) -> Result:
-        """Publish a message and wait until it is acknowledged."""
+    async def publish(self, topic: str, payload: bytes, qos: int, headers: Sequence[tuple[str, str]]) -> Result:
+        """Publish a message and wait until it is acknowledged; `headers` go beside it if the version can carry them."""
         if self.lost is not None:
             return Result(ok=False, reason=self.lost)
         try:
-            sent = self._client.publish(topic, payload, qos)
+            sent = self._client.publish(topic, payload, qos, properties=self._properties(headers))
         except ValueError as error:
             return Result(ok=False, reason=str(error), refused=True)
         if sent.rc != MQTT_ERR_SUCCESS:
@@ -115,6 +129,13 @@ class _Connection:
             return await future
         finally:
             self._sent.pop(sent.mid, None)
+
+    def _properties(self, headers: Sequence[tuple[str, str]]) -> Properties | None:
+        if not headers or self._server.version == "mqtt3.1.1":
+            return None
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho's
+        properties.UserProperty = list(headers)
+        return properties
 
     async def close(self) -> None:
         """Disconnect."""
@@ -128,6 +149,7 @@ class _Connection:
     # --- from paho's thread -----------------------------------------------------------------------------------------
 
     def _on_connect(self, _client: Client, _data: Any, _flags: Any, code: ReasonCode, _properties: Any) -> None:
+        self.unauthorized = code.is_failure and code.value in UNAUTHORIZED
         self._loop.call_soon_threadsafe(self._connected, f"the server refuses: {code}" if code.is_failure else "")
 
     def _on_publish(self, _client: Client, _data: Any, mid: int, code: ReasonCode, _properties: Any) -> None:
@@ -162,7 +184,8 @@ class MqttTransport:
 
     def __init__(self, guard: OutgoingGuard) -> None:
         self._guard = guard
-        self._contexts = Contexts()
+        self._session = Session(guard)
+        self._tokens = Tokens(self._session.fetch)
         self._connections: dict[Server, _Connection] = {}
         self._locks: dict[Server, asyncio.Lock] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -172,15 +195,32 @@ class MqttTransport:
         settings = dict(message.settings)
         server, topic = server_of(message.uri, settings.get(VERSION, "mqtt5.0"))
         server = replace(server, certificates=certificates_of(settings))
-        payload = b'{"metadata":' + orjson.dumps(dict(message.headers)) + b',"body":' + message.body + b"}"
+        payload, headers = message.body, message.headers
+        if not message.bare:
+            payload, headers = b'{"metadata":' + orjson.dumps(dict(headers)) + b',"body":' + payload + b"}", ()
         try:
             async with asyncio.timeout(message.timeout):
-                connection = await self._connection(server, message.timeout)
-                return await connection.publish(topic, payload, int(settings.get(QOS, "0")))
+                connection = await self._authorized(server, client_of(settings), message.timeout)
+                return await connection.publish(topic, payload, int(settings.get(QOS, "0")), headers)
         except TimeoutError:
             return Result(ok=False, reason=f"no acknowledgement within {message.timeout:g} s")
+        except NoToken as error:
+            return Result(ok=False, reason=f"no OAuth2 token: {error}"[:300])
         except (OSError, ValueError) as error:
             return Result(ok=False, reason=f"no connection: {error}"[:300])
+
+    async def _authorized(self, server: Server, client: OAuthClient | None, seconds: float) -> _Connection:
+        """Return an open connection, with a token if a client asks for them. Raises OSError, NoToken."""
+        if client is None:
+            return await self._connection(server, seconds)
+        user = client.id if server.user is None else server.user
+        token = await self._tokens.get(client)
+        try:
+            return await self._connection(replace(server, user=user, password=token), seconds)
+        except Unauthorized:
+            self._tokens.refused(client, token)
+            token = await self._tokens.get(client)
+            return await self._connection(replace(server, user=user, password=token), seconds)
 
     async def _connection(self, server: Server, seconds: float) -> _Connection:
         """Return a connection that is open. Raises OSError."""
@@ -189,7 +229,7 @@ class MqttTransport:
             if connection is None or connection.lost is not None:
                 if connection is not None:
                     self._end(server, connection)
-                secure = await self._contexts.of(server.certificates) if server.secure else None
+                secure = await self._session.contexts.of(server.certificates) if server.secure else None
                 if server.secure and secure is None:
                     secure = ssl.create_default_context()
                 connection = _Connection(server, await self._address(server), secure)
@@ -228,6 +268,8 @@ class MqttTransport:
         for server, connection in list(self._connections.items()):
             self._end(server, connection)
         await asyncio.gather(*self._closing, return_exceptions=True)
+        await self._tokens.close()
+        await self._session.close()
 
 
 def server_of(uri: str, version: str) -> tuple[Server, str]:

@@ -10,6 +10,8 @@ from typing import Protocol
 class Message:
     """A notification ready to be sent.
 
+    `bare`: over MQTT the body stands alone, as receivers of NGSIv2 want it, and not in the envelope of clause 7.2.
+
     `headers` go with it (HTTP headers, MQTT metadata): Content-Type, Link, NGSILD-Tenant, those of receiverInfo.
     `settings` are the pairs of notifierInfo. `timeout` in seconds. For the record: `id` is the notification's,
     `changes` are the keys of the changes that it tells.
@@ -22,6 +24,7 @@ class Message:
     settings: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     id: str = ""
     changes: tuple[str, ...] = ()
+    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import shutil
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -20,8 +21,11 @@ from tsunagu.up.mqtt import find_mosquitto
 from tsunagu.up.ports import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from pathlib import Path
+
+    from tests.unit.subscriptions.rig import Rig
+    from tests.unit.subscriptions.transports.city import City
 
 HEADERS = (("Content-Type", "application/json"), ("Link", "<https://c.example>"), ("X-Extra", "1"))
 needs_mosquitto = pytest.mark.skipif(find_mosquitto() is None, reason="needs mosquitto")
@@ -42,6 +46,7 @@ class Listener:
         parts = urlsplit(url)
         self.loop = asyncio.get_running_loop()
         self.heard: asyncio.Queue[tuple[dict[str, Any], int]] = asyncio.Queue()
+        self.properties: list[tuple[str, str]] = []
         self.subscribed = asyncio.Event()
         self.client = paho.Client(paho.CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
         self.client.on_subscribe = lambda *_: self.loop.call_soon_threadsafe(self.subscribed.set)
@@ -51,6 +56,7 @@ class Listener:
         self.client.loop_start()
 
     def _hear(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
+        self.properties = getattr(message.properties, "UserProperty", [])
         self.loop.call_soon_threadsafe(self.heard.put_nowait, (orjson.loads(message.payload), message.qos))
 
     async def next(self) -> tuple[dict[str, Any], int]:
@@ -99,6 +105,29 @@ async def test_versions_and_qualities(
     result = await transport.send(message(f"{mqtt_url}/{topic}", ("MQTT-QoS", qos), ("MQTT-Version", version)))
     assert result.ok
     assert (await listener.next())[1] == int(qos)
+
+
+@pytest.mark.parametrize(("version", "carried"), [("mqtt3.1.1", []), ("mqtt5.0", list(HEADERS))])
+async def test_ngsiv2_is_published_bare(
+    transport: MqttTransport, listener: Listener, mqtt_url: str, topic: str, version: str, carried: list[object]
+) -> None:
+    """What is in the form of NGSIv2 is the body alone, as Orion publishes it; MQTT 5 carries the headers beside it."""
+    bare = replace(message(f"{mqtt_url}/{topic}", ("MQTT-Version", version)), bare=True)
+    assert (await transport.send(bare)).ok
+    assert (await listener.next())[0] == {"type": "Notification"}
+    assert listener.properties == carried
+
+
+async def test_a_subscription_in_the_form_of_ngsiv2(
+    rigs: Callable[..., Awaitable[Rig]], listener: Listener, mqtt_url: str, topic: str
+) -> None:
+    """A subscription with an NGSIv2 format and an MQTT endpoint publishes what Orion would."""
+    rig = await rigs(allow=("127.0.0.1", "localhost"))
+    identity = await rig.subscribe(f"{mqtt_url}/{topic}", notification={"format": "x-ngsiv2-keyValues-compacted"})
+    await rig.create("a", level={"type": "Property", "value": 1})
+    heard, _ = await listener.next()
+    assert heard == {"subscriptionId": identity, "data": [{"id": "urn:x:a", "type": "River", "level": 1}]}
+    assert ("Ngsiv2-AttrsFormat", "keyValues") in listener.properties
 
 
 async def test_the_connection_is_kept(transport: MqttTransport, listener: Listener, mqtt_url: str, topic: str) -> None:
@@ -184,7 +213,8 @@ def guarded(tmp_path: Path) -> Iterator[Mosquitto]:
     if find_mosquitto() is None or shutil.which("mosquitto_passwd") is None:
         pytest.skip("needs mosquitto and mosquitto_passwd")
     passwords = tmp_path / "passwords"
-    subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "ward", "secret"], check=True)
+    for words in (["-c", str(passwords), "ward", "secret"], [str(passwords), "city", "token-2"]):
+        subprocess.run(["mosquitto_passwd", "-b", *words], check=True)
     passwords.chmod(0o644)
     one = Mosquitto(tmp_path, ["allow_anonymous false", f"password_file {passwords}"])
     yield one
@@ -199,6 +229,22 @@ async def test_user_and_password(transport: MqttTransport, guarded: Mosquitto) -
     wrong = await transport.send(message(f"mqtt://ward:wrong@{at}"))
     assert not wrong.ok
     assert "refuses" in wrong.reason
+
+
+@pytest.mark.parametrize("version", ["mqtt3.1.1", "mqtt5.0"])
+async def test_a_token_as_password(transport: MqttTransport, guarded: Mosquitto, city: City, version: str) -> None:
+    """With OAuth2 the password is a token, renewed once when the server refuses it, and kept for what follows."""
+    await guarded.listening()
+    at, settings = f"127.0.0.1:{guarded.port}/t", (*city.settings(), ("MQTT-Version", version), ("MQTT-QoS", "1"))
+    results = [await transport.send(message(f"mqtt://{at}", *settings)) for _ in range(3)]
+    assert [result.ok for result in results] == [True] * 3, results
+    assert len(city.asked) == 2  # the server takes the second one only
+    wrong = await transport.send(message(f"mqtt://somebody@{at}", *settings))
+    assert "refuses" in wrong.reason
+    city.refuse = 400, {"error": "invalid_client"}
+    none = await transport.send(message(f"mqtt://{at}", *city.settings("other")))
+    assert none.reason.startswith("no OAuth2 token")
+    assert "invalid_client" in none.reason
 
 
 @needs_mosquitto
