@@ -26,6 +26,7 @@ from tsunagu.app.log_level import SharedLogLevel
 from tsunagu.app.logs import configure_logs
 from tsunagu.app.mqtt import refusal
 from tsunagu.app.parts import Parts
+from tsunagu.app.slashes import without_last_slash
 from tsunagu.broker.api.deliveries import deliveries_router
 from tsunagu.broker.api.dispatch import Api
 from tsunagu.broker.api.feed import feed_router
@@ -59,7 +60,7 @@ class Application:
         self.parts: Parts | None = None
         self._level = level
         self._api: Api | None = None
-        self._rest: FastAPI | None = None
+        self._rest: ASGI | None = None
         self._doors: dict[int, ASGI] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,7 +102,7 @@ class Application:
         parts = self.parts = Parts(self.settings)
         self._api = Api(parts.services, ROUTES)
         store = ProvisioningStore(parts.devices, parts.sink)
-        self._rest = rest_of(parts, store)
+        self._rest = without_last_slash(rest_of(parts, store))
         self._doors = doors_of(parts, store, SharedLogLevel(self._level, parts.catalogue))
         await parts.start()
         # What is there now stays: keep the collector from walking over it again and again (architecture, measurements).
@@ -127,7 +128,7 @@ def doors_of(parts: Parts, store: ProvisioningStore, level: SharedLogLevel) -> d
     north.include_router(provisioning_router(store, port=settings.north_port))
     north.include_router(agent_router(settings.north_port, level, lambda: ping_all(parts.services)))
     tell_allowed_methods(north)
-    doors: dict[int, ASGI] = {settings.north_port: north, settings.south_port: parts.door}
+    doors: dict[int, ASGI] = {settings.north_port: without_last_slash(north), settings.south_port: parts.door}
     return {port: door for port, door in doors.items() if port}
 
 
