@@ -35,8 +35,8 @@ class Street:
         self._commit = place.pipeline.commit
         place.pipeline.commit = self._count  # type: ignore[method-assign]
 
-    async def _count(self, work: Any) -> None:
-        await self._commit(work)
+    async def _count(self, work: Any, succession: Any = None) -> None:
+        await self._commit(work, succession)
         self.taken += len(work)
 
     async def more(self, before: int) -> None:

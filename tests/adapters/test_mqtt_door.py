@@ -181,6 +181,28 @@ async def test_a_pipeline_that_breaks_on_one_message_goes_on_with_the_next(
     assert [entry["reason"]["name"] for entry in place.quarantined] == ["INTERNAL_ERROR"]
 
 
+async def test_a_fault_of_the_door_itself_loses_nothing(
+    door: MqttDoor, publisher: Publisher, place: Site, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the way to the commit breaks, the messages are delivered again and stored."""
+    commit = place.pipeline.commit
+    broken = 0
+
+    def breaks_once(*words: Any) -> Any:
+        nonlocal broken
+        broken += 1
+        if broken == 1:
+            raise RuntimeError("broken")
+        return commit(*words)
+
+    monkeypatch.setattr(place.pipeline, "commit", breaks_once)
+    await publisher.publish(f"/json/{key}/g1/attrs", {"level": 1})
+    await publisher.publish(f"/json/{key}/g2/attrs", {"level": 2})
+    await until(lambda: {update.id[-2:] for update in place.sink.updates} == {"g1", "g2"}, seconds=30)
+    assert broken > 1
+    assert door.connected
+
+
 async def test_a_retained_measure_without_a_time_is_no_observation(
     place: Site, publisher: Publisher, mqtt_url: str, key: str
 ) -> None:

@@ -107,6 +107,7 @@ class Batches:
         """Give up what is under way; it is not acknowledged."""
         await end(*(batch.committing for batch in self._under_way))
         self._under_way.clear()
+        self._succession = Succession()
 
     async def _again(self) -> None:
         """Try the batches under way again, one after the other."""

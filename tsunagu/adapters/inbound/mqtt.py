@@ -149,7 +149,7 @@ class MqttDoor:
     async def start(self) -> None:
         """Connect in the background and take messages from then on."""
         self._tasks = [
-            asyncio.create_task(self._run(), name="mqtt-pump"),
+            asyncio.create_task(self._keep_running(), name="mqtt-pump"),
             asyncio.create_task(self._keep_connected(), name="mqtt-connection"),
         ]
 
@@ -305,6 +305,19 @@ class MqttDoor:
         self._arrived.set()
 
     # The way of the messages.
+
+    async def _keep_running(self) -> None:
+        """Bring messages to their commit until the end; after a fault what is unacknowledged is delivered again."""
+        while not self._stopping:
+            try:
+                await self._run()
+            except Exception as fault:
+                log.exception("device messages are asked for again: a fault of the broker")
+                self._inbox.clear()
+                self._bytes = 0
+                if self._connection is not None:
+                    self._connection.abort(ConnectionError(f"a fault of the broker: {fault}"))
+                await asyncio.sleep(FIRST_WAIT)
 
     async def _run(self) -> None:
         """Prepare what arrives, and bring batch after batch on its way to the commit."""
