@@ -150,6 +150,13 @@ async def test_6_3_5_one_context_named_twice_is_one_context(client: httpx.AsyncC
     assert_problem(await client.get("/entities/urn:a:1", headers=both), 400, "BadRequestData", "several")
 
 
+async def test_6_3_18_a_request_that_came_a_long_way_is_answered(client: httpx.AsyncClient) -> None:
+    """Via headers of brokers before this one are accepted: nothing is forwarded from here, so that no loop can close."""
+    way = {"Via": "1.1 neighbour, HTTP/1.1 tsunagu (loop)"}
+    assert (await client.get("/entities/urn:a:1", headers=way)).status_code == 200
+    assert (await client.post("/entities", json={"id": "urn:a:2", "type": "A"}, headers=way)).status_code == 201
+
+
 async def test_6_3_5_a_link_without_rel_names_the_context(client: httpx.AsyncClient) -> None:
     """A Link header that is nothing but a URL is taken for the @context; a body that has its own refuses it."""
     own = (await client.post("/jsonldContexts", json={"@context": {"Gauge": "https://a.example/G"}})).headers[
