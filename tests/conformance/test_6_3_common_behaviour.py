@@ -151,7 +151,7 @@ async def test_6_3_5_one_context_named_twice_is_one_context(client: httpx.AsyncC
 
 
 async def test_6_3_18_a_request_that_came_a_long_way_is_answered(client: httpx.AsyncClient) -> None:
-    """Via headers of brokers before this one are accepted: nothing is forwarded from here, so that no loop can close."""
+    """Via headers of brokers before this one are accepted: nothing is forwarded from here, so no loop can close."""
     way = {"Via": "1.1 neighbour, HTTP/1.1 tsunagu (loop)"}
     assert (await client.get("/entities/urn:a:1", headers=way)).status_code == 200
     assert (await client.post("/entities", json={"id": "urn:a:2", "type": "A"}, headers=way)).status_code == 201

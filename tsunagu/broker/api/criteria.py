@@ -49,10 +49,9 @@ def now_ms() -> int:
     return time_ns() // 1_000_000
 
 
-def query_of(params: Mapping[str, Any], context: Context, *, depth: int = 0, ids_suffice: bool = True) -> EntityQuery:
-    """Return the query that parameters describe.
+def query_of(params: Mapping[str, Any], context: Context, *, depth: int = 0) -> EntityQuery:
+    """Return the query that parameters describe; `depth` is how many relationships its q may follow.
 
-    `depth` is how many relationships its q may follow. `ids_suffice`: it may select by ids or their pattern alone.
     Raises BadRequestData: a malformed parameter, a query that is too wide (5.7.2.4) or too deep; TooComplexQuery.
     """
     if "csf" in params:
@@ -77,7 +76,8 @@ def query_of(params: Mapping[str, Any], context: Context, *, depth: int = 0, ids
         collation=collation_of(params),
         now=now_ms(),
     )
-    check_width(params, query, ids_suffice=ids_suffice)
+    if not picks_of_ids(params, context):
+        check_width(params, query)
     query = with_picked(params, context, query)
     if link_depth(query.q) > depth:
         raise BadRequestData(
@@ -98,6 +98,13 @@ def with_picked(params: Mapping[str, Any], context: Context, query: EntityQuery)
     return query if names.keys() & MEMBERS else replace(query, attrs=tuple(names))
 
 
+def picks_of_ids(params: Mapping[str, Any], context: Context) -> bool:
+    """Return whether a query asks for named attributes of named entities: pick is a list of attribute names, too."""
+    if "id" not in params or "pick" not in params:
+        return False
+    return bool(parse_projection(params["pick"], context, parameter="pick").keys() - MEMBERS)
+
+
 def geo_of(params: Mapping[str, Any], context: Context) -> GeoQuery | None:
     """Return the geo-query, None if there is none; geoproperty alone makes none (6.4.3.2). Raises BadRequestData."""
     if not any(name in params for name in GEO):
@@ -106,14 +113,12 @@ def geo_of(params: Mapping[str, Any], context: Context) -> GeoQuery | None:
     return parse_geo(georel, geometry, coordinates, geoproperty, context)
 
 
-def check_width(params: Mapping[str, Any], query: EntityQuery, *, ids_suffice: bool) -> None:
+def check_width(params: Mapping[str, Any], query: EntityQuery) -> None:
     """Raise BadRequestData if a query selects by nothing that limits it (5.7.2.4), or if local contradicts type=*."""
     wildcard = params.get("type") == "*" or "*" in params.get("wildcards", ())
     if wildcard and params.get("local") is False:
         raise BadRequestData('local: type "*" means the local scope, which local=false contradicts; drop one of them')
     if wildcard or params.get("local") or "type" in params or query.selectors or attributes_of(query):
-        return
-    if ids_suffice and (query.ids is not None or query.id_pattern is not None):
         return
     raise BadRequestData(
         "the query is too wide: give at least one of type, attrs, q, georel, with an attribute that is not a "

@@ -76,6 +76,8 @@ def test_a_malformed_query_is_refused_by_member(body: dict[str, Any], named: str
     "params",
     [
         {},
+        {"id": ("urn:a:1",)},
+        {"idPattern": "x"},
         {"scopeQ": "/a"},
         {"q": "modifiedAt>2020-01-01T00:00:00Z"},
         {"attrs": ("createdAt",)},
@@ -89,14 +91,6 @@ def test_a_query_that_limits_nothing_is_too_wide(params: dict[str, Any]) -> None
     """Without type, attrs, q, geo-query or local scope, or with system attributes only, a query is refused."""
     with pytest.raises(BadRequestData):
         query_of(params, CORE)
-
-
-@pytest.mark.parametrize("params", [{"id": ("urn:a:1",)}, {"idPattern": "x"}])
-def test_ids_limit_a_query_but_no_purge(params: dict[str, Any]) -> None:
-    """Ids or a pattern of them are enough to read by, and not enough where the caller says so."""
-    query_of(params, CORE)
-    with pytest.raises(BadRequestData):
-        query_of(params, CORE, ids_suffice=False)
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ async def purge_entities(call: Call, services: Services) -> Answer:
     context = await context_of(call, services)
     if "keep" in call.params and "drop" in call.params:
         raise BadRequestData("keep and drop exclude each other; give one of them")
-    query = query_of(call.params, context, ids_suffice=False)
+    query = query_of(call.params, context)
     keep = stored_names(call.params.get("keep"), context, parameter="keep")
     drop = stored_names(call.params.get("drop"), context, parameter="drop")
     failed = await services.entities.purge(call.tenant, query, keep=keep, drop=drop)
