@@ -25,6 +25,7 @@ from tsunagu.app.allowed import tell_allowed_methods
 from tsunagu.app.log_level import SharedLogLevel
 from tsunagu.app.logs import configure_logs
 from tsunagu.app.mqtt import refusal
+from tsunagu.app.north import north_door
 from tsunagu.app.parts import Parts
 from tsunagu.app.slashes import without_last_slash
 from tsunagu.broker.api.deliveries import deliveries_router
@@ -103,7 +104,7 @@ class Application:
         self._api = Api(parts.services, ROUTES)
         store = ProvisioningStore(parts.devices, parts.sink)
         self._rest = without_last_slash(rest_of(parts, store))
-        self._doors = doors_of(parts, store, SharedLogLevel(self._level, parts.catalogue))
+        self._doors = doors_of(parts, store, SharedLogLevel(self._level, parts.catalogue), api=self._api)
         await parts.start()
         # What is there now stays: keep the collector from walking over it again and again (architecture, measurements).
         gc.collect()
@@ -121,14 +122,17 @@ class Application:
             await self.parts.stop()
 
 
-def doors_of(parts: Parts, store: ProvisioningStore, level: SharedLogLevel) -> dict[int, ASGI]:
-    """Return what the FIWARE ports serve, by port: provisioning alone, device messages alone."""
+def doors_of(parts: Parts, store: ProvisioningStore, level: SharedLogLevel, *, api: Api) -> dict[int, ASGI]:
+    """Return what the FIWARE ports serve, by port: provisioning and commands alone, device messages alone."""
     settings = parts.settings
     north = FastAPI(title="Tsunagu, FIWARE provisioning", version=__version__, docs_url=None, redoc_url=None)
     north.include_router(provisioning_router(store, port=settings.north_port))
     north.include_router(agent_router(settings.north_port, level, lambda: ping_all(parts.services)))
     tell_allowed_methods(north)
-    doors: dict[int, ASGI] = {settings.north_port: without_last_slash(north), settings.south_port: parts.door}
+    doors: dict[int, ASGI] = {
+        settings.north_port: north_door(without_last_slash(north), api),
+        settings.south_port: parts.door,
+    }
     return {port: door for port, door in doors.items() if port}
 
 
