@@ -63,6 +63,9 @@ class Settings(BaseModel):
     queue_limit: int = Field(10_000, ge=1, description="writes that may wait per tenant before the door closes (503)")
     store_timeout: float = Field(5.0, gt=0, description="seconds to wait for MongoDB before answering 503")
 
+    intake_limit: int = Field(
+        1024 * 1024, ge=1, description="bytes of larger bodies that are worked on at once; the others wait as bytes"
+    )
     max_body: int = Field(10 * 1024 * 1024, ge=1024, description="bytes of a request body at most (413)")
     max_depth: int = Field(64, ge=4, description="nesting of a request body at most")
     default_limit: int = Field(20, ge=1, description="entities in a page when the client names no limit")

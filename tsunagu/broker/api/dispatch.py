@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from tsunagu.asgi import send_whole
-from tsunagu.broker.api.bodies import check_coding, check_length
+from tsunagu.broker.api.bodies import check_coding, check_length, read_body
 from tsunagu.broker.api.call import Answer, Call, header_table
+from tsunagu.broker.api.intake import SMALL
 from tsunagu.broker.api.negotiation import is_linked_data, negotiate
 from tsunagu.broker.api.params import read_query
 from tsunagu.broker.api.problems import MethodNotAllowed, fault_answer, problem_answer
@@ -23,7 +24,7 @@ from tsunagu.broker.errors import BadRequestData, NgsiError, NonexistentTenant, 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tsunagu.broker.api.call import Receive, Scope, Send
+    from tsunagu.broker.api.call import Message, Receive, Scope, Send
     from tsunagu.broker.api.route import Route
     from tsunagu.broker.api.services import Services
 
@@ -156,7 +157,8 @@ class Api:
             )
             if tenant and route.tenant != "any":
                 await self._check_tenant(route, call.tenant)
-            answer = await route.handler(call, self.services)
+            large = route.method in WITH_BODY and int(headers[b"content-length"]) > SMALL
+            answer = await (self._in_turn(call) if large else route.handler(call, self.services))
         except Options as options:
             answer = Answer(204, None, [(b"allow", options.allowed)])
         except NgsiError as error:
@@ -168,6 +170,17 @@ class Api:
         self.services.origin.amend(answer, headers)
         await respond(scope, send, answer)
         self._traffic.record(operation, answer.status, perf_counter() - started)
+
+    async def _in_turn(self, call: Call) -> Answer:
+        """Run the operation once its body is there, and there is room to work on it. Raises what the operation does."""
+        body = await read_body(call.receive, self.services.settings.max_body)
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": body}
+
+        call.receive = receive
+        async with self.services.intake.room(len(body)):
+            return await call.route.handler(call, self.services)
 
     async def _check_tenant(self, route: Route, tenant: str) -> None:
         """Raise NonexistentTenant for an unknown tenant, unless the operation brings it into being (5.5.10)."""

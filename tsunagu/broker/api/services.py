@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from time import time
 from typing import TYPE_CHECKING
 
+from tsunagu.broker.api.intake import Intake
 from tsunagu.broker.api.origin import Origin
 from tsunagu.broker.api.sharing import SharedReadings
 from tsunagu.broker.api.traffic import Traffic
@@ -52,7 +53,10 @@ class Services:
     shared: SharedReadings = field(default_factory=SharedReadings)
     started: float = field(default_factory=time)
     origin: Origin = field(init=False)
+    intake: Intake = field(init=False)
 
     def __post_init__(self) -> None:
-        """Work out the address that the settings give."""
-        object.__setattr__(self, "origin", Origin(self.settings))
+        """Make what follows from the settings: the address, the room for bodies."""
+        settings = self.settings
+        object.__setattr__(self, "origin", Origin(settings))
+        object.__setattr__(self, "intake", Intake(settings.intake_limit, patience=2 * settings.store_timeout))

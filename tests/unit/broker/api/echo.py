@@ -10,6 +10,7 @@ import orjson
 
 from tsunagu.broker.api.call import Answer, Call
 from tsunagu.broker.api.dispatch import Api
+from tsunagu.broker.api.intake import Intake
 from tsunagu.broker.api.negotiation import DOCUMENTS, ENTITIES
 from tsunagu.broker.api.origin import Origin
 from tsunagu.broker.api.problems import JSON_TYPE
@@ -85,6 +86,7 @@ def echo_client(**settings: Any) -> httpx.AsyncClient:
     services: Any = SimpleNamespace(
         settings=chosen,
         origin=Origin(chosen),
+        intake=Intake(chosen.intake_limit, patience=10),
         traffic=Traffic(),
         resolver=Resolver(),
         contexts=SimpleNamespace(hit=lambda _: None),
