@@ -31,7 +31,7 @@ async def test_5_6_7_all_created_is_201_with_the_ids(client: httpx.AsyncClient) 
 
 
 async def test_5_6_7_each_element_stands_or_falls_alone(client: httpx.AsyncClient) -> None:
-    """207 names what succeeded and gives a problem for each of the others; an id twice fails the second time."""
+    """207 names what succeeded and gives each other a problem, in their order; an id twice fails the second time."""
     bad = {"id": "urn:a:3", "type": "A", "x": {"type": "Property"}}
     response = await client.post("/entityOperations/create", json=[entity(1), bad, entity(1), entity(2)])
     assert response.status_code == 207
@@ -39,6 +39,7 @@ async def test_5_6_7_each_element_stands_or_falls_alone(client: httpx.AsyncClien
     assert sorted(result["success"]) == ["urn:a:1", "urn:a:2"]
     kinds = {one["entityId"]: one["error"]["type"] for one in result["errors"]}
     assert kinds == {"urn:a:3": ERRORS + "BadRequestData", "urn:a:1": ERRORS + "AlreadyExists"}
+    assert list(kinds) == ["urn:a:3", "urn:a:1"]
 
 
 async def test_5_6_8_upsert_tells_what_is_new(client: httpx.AsyncClient) -> None:

@@ -13,7 +13,7 @@ from tsunagu.broker.jsonld.expand import expand_entity, expand_fragment
 from tsunagu.schemas.ids import is_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tsunagu.broker.api.call import Answer, Call
     from tsunagu.broker.api.services import Services
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 async def create(call: Call, services: Services) -> Answer:
     """Create entities (5.6.7)."""
-    entities, failures = await expanded(call, services, expand_entity)
+    entities, failures, ids = await expanded(call, services, expand_entity)
     result = await services.batch.create(call.tenant, entities)
-    return answer(result, failures, created=result.success)
+    return answer(result, failures, ids, created=result.success)
 
 
 async def upsert(call: Call, services: Services) -> Answer:
@@ -38,9 +38,9 @@ async def upsert(call: Call, services: Services) -> Answer:
     if options >= {"replace", "update"}:
         raise BadRequestData("options: replace and update exclude each other; give one of them")
     update = "update" in options
-    entities, failures = await expanded(call, services, expand_fragment if update else expand_entity)
+    entities, failures, ids = await expanded(call, services, expand_fragment if update else expand_entity)
     result = await services.batch.upsert(call.tenant, entities, update=update)
-    return answer(result, failures, created=result.created)
+    return answer(result, failures, ids, created=result.created)
 
 
 async def update(call: Call, services: Services) -> Answer:
@@ -50,8 +50,8 @@ async def update(call: Call, services: Services) -> Answer:
     def updating(body: dict[str, Any], context: Context) -> Expanded:
         return expand_fragment(body, context, allow_null=overwrite)
 
-    entities, failures = await expanded(call, services, updating)
-    return answer(await services.batch.update(call.tenant, entities, overwrite=overwrite), failures)
+    entities, failures, ids = await expanded(call, services, updating)
+    return answer(await services.batch.update(call.tenant, entities, overwrite=overwrite), failures, ids)
 
 
 async def merge(call: Call, services: Services) -> Answer:
@@ -61,27 +61,25 @@ async def merge(call: Call, services: Services) -> Answer:
     def merging(body: dict[str, Any], context: Context) -> Expanded:
         return expand_fragment(body, context, allow_null=True, merge=True, simplified=simplified)
 
-    entities, failures = await expanded(call, services, merging)
+    entities, failures, ids = await expanded(call, services, merging)
     observed_at, lang = call.params.get("observedAt"), call.params.get("lang")
-    return answer(await services.batch.merge(call.tenant, entities, observed_at=observed_at, lang=lang), failures)
+    result = await services.batch.merge(call.tenant, entities, observed_at=observed_at, lang=lang)
+    return answer(result, failures, ids)
 
 
 async def delete(call: Call, services: Services) -> Answer:
     """Delete entities by id (5.6.10)."""
-    ids: list[str] = []
-    failures: Failures = []
-    for index, item in enumerate(await array_of(call, services)):
+    items = await array_of(call, services)
+    for index, item in enumerate(items):
         if not isinstance(item, str):
             raise BadRequestData(f"element {index} of the array is not a string; the array holds entity ids")
-        if is_uri(item):
-            ids.append(item)
-        else:
-            failures.append((item, BadRequestData(f"{item[:200]!r} is not a URI")))
-    return answer(await services.batch.delete(call.tenant, ids), failures)
+    failures: Failures = [(item, BadRequestData(f"{item[:200]!r} is not a URI")) for item in items if not is_uri(item)]
+    result = await services.batch.delete(call.tenant, [item for item in items if is_uri(item)])
+    return answer(result, failures, items)
 
 
-async def expanded(call: Call, services: Services, expand: Expand) -> tuple[list[Expanded], Failures]:
-    """Return the elements of a batch in expanded form, and those that cannot be, each with its error.
+async def expanded(call: Call, services: Services, expand: Expand) -> tuple[list[Expanded], Failures, list[str]]:
+    """Return the elements of a batch in expanded form, those that cannot be, each with its error, and the ids of all.
 
     Raises InvalidRequest or BadRequestData when the body as a whole is wrong, or an element cannot be reported
     because it has no id.
@@ -93,12 +91,14 @@ async def expanded(call: Call, services: Services, expand: Expand) -> tuple[list
     common = CORE if url is None else await resolved(services, url)
     entities: list[Expanded] = []
     failures: Failures = []
+    ids: list[str] = []
     for index, body in enumerate(await array_of(call, services)):
         if not isinstance(body, dict):
             raise BadRequestData(f"element {index} of the array is not a JSON object")
         identifier = body.get("id", body.get("@id"))
         if not isinstance(identifier, str):
             raise BadRequestData(f"element {index} of the array has no id, which is a URI")
+        ids.append(identifier)
         try:
             context = await own_context(services, body) if linked else common
             if not linked and "@context" in body:
@@ -106,7 +106,7 @@ async def expanded(call: Call, services: Services, expand: Expand) -> tuple[list
             entities.append(expand(body, context))
         except NgsiError as error:
             failures.append((identifier, error))
-    return entities, failures
+    return entities, failures, ids
 
 
 async def own_context(services: Services, body: dict[str, Any]) -> Context:
@@ -116,8 +116,10 @@ async def own_context(services: Services, body: dict[str, Any]) -> Context:
     return await resolved(services, body.pop("@context"))
 
 
-def answer(result: BatchResult, failures: Failures, *, created: list[str] | None = None) -> Answer:
-    """Return 207 if anything failed, else 201 with the ids of what was created, or 204."""
+def answer(result: BatchResult, failures: Failures, ids: Sequence[str], *, created: list[str] | None = None) -> Answer:
+    """Return 207 if anything failed, its errors in the order of `ids`; else 201 with what was created, or 204."""
     if failures or result.errors:
-        return multi_status(result.success, [*result.errors, *failures])
+        places = {identifier: place for place, identifier in enumerate(ids)}
+        errors = sorted([*result.errors, *failures], key=lambda one: places.get(one[0], len(ids)))
+        return multi_status(result.success, errors)
     return plain(created, 201) if created else no_content()
