@@ -17,7 +17,7 @@ from tsunagu.background import end
 from tsunagu.broker.errors import NgsiError
 from tsunagu.subscriptions.job import Job
 from tsunagu.subscriptions.parking import Parking
-from tsunagu.subscriptions.queue import EndpointQueue, Hooks
+from tsunagu.subscriptions.queue import EndpointQueue, Hooks, Together
 from tsunagu.subscriptions.throttle import Throttles
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Outbox:
         self.parking = Parking(store, self.refill)
         self._throttles = Throttles(self._enqueue, self.parking.delivered, self.parking.keep, patience=policy.patience)
         self._hooks = Hooks(deliver, self._delivered, self._give_up, self._put_away, self._refill)
+        self._together = Together()
         self._queues: dict[Key, EndpointQueue] = {}
         self._users: dict[EndpointQueue, set[Key]] = {}
         self._loads: dict[EndpointQueue, asyncio.Task[None]] = {}
@@ -86,7 +87,9 @@ class Outbox:
         key = subscription.address
         queue = self._queues.get(key)
         if queue is None:
-            queue = self._queues[key] = EndpointQueue(*key, self._policy, self._hooks, wall=time.time)
+            queue = self._queues[key] = EndpointQueue(
+                *key, self._policy, self._hooks, wall=time.time, together=self._together
+            )
             self._users[queue] = set()
         self._users[queue].add(subscription.key)
         return queue
@@ -166,15 +169,19 @@ class Outbox:
                 continue
             if self._queue(subscription) is not queue:
                 return  # let go meanwhile
-            room = 1 if queue.failing else min(LOAD_AT_ONCE, self._policy.queue - queue.size)
+            spare = max(self._policy.memory - self._together.count, 1)
+            room = 1 if queue.failing else min(LOAD_AT_ONCE, self._policy.queue - queue.size, spare)
             if room <= 0 or (queue.failing and queue.size):
                 return
+            self._together.count += room  # taken while it is loaded: others load at the same time
             try:
                 await self._load_some(queue, key, room)
             except NgsiError:
                 await asyncio.sleep(RETRY_SECONDS)
                 asyncio.get_running_loop().call_soon(self._refill, queue)
                 return
+            finally:
+                self._together.count -= room
 
     async def _load_some(self, queue: EndpointQueue, key: Key, room: int) -> None:
         subscription = self._lookup(key)

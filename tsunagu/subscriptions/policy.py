@@ -16,20 +16,22 @@ class DeliveryPolicy:
 
     `timeout`: an endpoint has to answer within, `longest_timeout`: what a subscription may ask for at most;
     `concurrency`: notifications in flight to one endpoint; `queue`: notifications in memory for one endpoint before
-    newer ones are parked; `group`: entities in one notification at most, `body`: bytes of one that tells of several;
-    `further`, `gather`: a notification goes beside others on their way when so many entities wait, or after so long;
-    `first_delay`, `factor`, `longest_delay`, `jitter`: of the pause after a failure; `patience`: after this long
-    without success an endpoint's notifications are parked; `give_up`: after this long a notification becomes a dead
-    letter, `refusal`: the same when the endpoint takes others and refuses this one; `mark_interval`, `tally_interval`:
-    between two writings of the watermark, and of the tallies and attempts; `lease`: a process that did not renew its
-    lease for so long loses its role; `forget`: one that did not for so long, and is not known to be dead, is followed
-    no more.
+    newer ones are parked, `memory`: for all endpoints, `share`: what each may have nevertheless; `group`: entities in
+    one notification at most, `body`: bytes of one that tells of several; `further`, `gather`: a notification goes
+    beside others on their way when so many entities wait, or after so long; `first_delay`, `factor`, `longest_delay`,
+    `jitter`: of the pause after a failure; `patience`: after this long without success an endpoint's notifications are
+    parked; `give_up`: after this long a notification becomes a dead letter, `refusal`: the same when the endpoint
+    takes others and refuses this one; `mark_interval`, `tally_interval`: between two writings of the watermark, and of
+    the tallies and attempts; `lease`: a process that did not renew its lease for so long loses its role; `forget`: one
+    that did not for so long, and is not known to be dead, is followed no more.
     """
 
     timeout: float = 5.0
     longest_timeout: float = 60.0
     concurrency: int = 16
     queue: int = 1000
+    memory: int = 20_000
+    share: int = 4
     group: int = 100
     body: int = 1_000_000
     further: int = 16

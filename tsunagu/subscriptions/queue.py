@@ -70,17 +70,34 @@ class Hooks:
     drained: Callable[[EndpointQueue], None]
 
 
+class Together:
+    """How many jobs all queues of a process hold."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
 class EndpointQueue:
     """See the module's docstring. All methods belong to the event loop's thread."""
 
     def __init__(
-        self, tenant: str, uri: str, policy: DeliveryPolicy, hooks: Hooks, *, wall: Callable[[], float]
+        self,
+        tenant: str,
+        uri: str,
+        policy: DeliveryPolicy,
+        hooks: Hooks,
+        *,
+        wall: Callable[[], float],
+        together: Together,
     ) -> None:
         self.address = (tenant, uri)
         self.uri = uri
         self._policy = policy
         self._hooks = hooks
         self._wall = wall
+        self._together = together
         self._loop = asyncio.get_running_loop()
         self._lanes: dict[Key, dict[str, Lane]] = {}
         self._ready: dict[Key, deque[Lane]] = {}
@@ -102,8 +119,9 @@ class EndpointQueue:
 
     @property
     def full(self) -> bool:
-        """Whether as many jobs are in memory as may be."""
-        return self.size >= self._policy.queue
+        """Whether as many jobs are in memory as may be: of this queue, or of all together where it has its share."""
+        policy = self._policy
+        return self.size >= policy.queue or (self.size >= policy.share and self._together.count >= policy.memory)
 
     @property
     def failing(self) -> bool:
@@ -136,14 +154,18 @@ class EndpointQueue:
             lane = lanes[job.lane] = Lane(job.lane)
             lane.jobs.append(job)
             self._make_ready(key, lane)
-            self.size += 1
+            self._count(1)
         elif (job.subscription.coalesce or job.fleeting) and len(lane.jobs) > 1:
             self._hooks.delivered([lane.jobs.pop()])  # superseded
             lane.jobs.append(job)
         else:
             lane.jobs.append(job)
-            self.size += 1
+            self._count(1)
         self._pump()
+
+    def _count(self, more: int) -> None:
+        self.size += more
+        self._together.count += more
 
     def withdraw(self, key: Key) -> list[Job]:
         """Take all jobs of a subscription out, in order; what is on its way is broken off."""
@@ -158,7 +180,7 @@ class EndpointQueue:
             if lane.timer is not None:
                 lane.timer.cancel()
             jobs.extend(lane.jobs)
-        self.size -= len(jobs)
+        self._count(-len(jobs))
         jobs.sort(key=lambda job: job.seq)
         return jobs
 
@@ -282,7 +304,7 @@ class EndpointQueue:
         """Go on with a lane after its first job has left."""
         lane.failures = 0
         del lane.jobs[0]
-        self.size -= 1
+        self._count(-1)
         if lane.jobs:
             self._make_ready(key, lane)
             return

@@ -113,6 +113,34 @@ async def test_too_much_for_memory_is_parked(rigs: Start, receiver: Receiver) ->
         assert levels(receiver, f"urn:x:{entity}") == list(range(20))
 
 
+async def test_many_slow_endpoints_share_the_memory(rigs: Start, receiver: Receiver) -> None:
+    """What waits for all endpoints together is bounded, whatever each of them may have; all arrive in order."""
+    policy = replace(PATIENT, memory=12, share=2, concurrency=1, group=1)
+    rig = await rigs(policy=policy)
+
+    async def slow(request: web.Request, body: dict[str, object]) -> web.StreamResponse:
+        await asyncio.sleep(0.01)
+        return await receiver.well(request, body)
+
+    receiver.answer = slow
+    paths = [f"/{number}" for number in range(8)]
+    for path in paths:
+        await rig.subscribe(receiver.url(path))
+    await rig.create("a", level=value(0))
+    most = 0
+    for number in range(1, 20):
+        await rig.patch("a", level=value(number))
+        most = max(most, rig.dispatcher.outbox.waiting)
+    await receiver.wait_entities(20 * len(paths), seconds=15)
+    assert policy.memory <= most <= policy.memory + policy.share * len(paths)
+    for path in paths:
+        told = [body["data"][0]["level"]["value"] for one, _, body in receiver.got if one == path]
+        assert told == list(range(20))
+    async with asyncio.timeout(10):
+        while rig.dispatcher.outbox.waiting:
+            await asyncio.sleep(0.02)
+
+
 async def test_a_notification_is_not_larger_than_the_policy_says(rigs: Start, receiver: Receiver) -> None:
     """Entities that wait together share notifications up to a size in bytes; all arrive, each once."""
     rig = await rigs(policy=replace(SWIFT, body=4000))

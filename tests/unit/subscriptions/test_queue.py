@@ -12,7 +12,7 @@ import pytest
 from tests.unit.subscriptions.samples import change, subscription
 from tsunagu.subscriptions.job import Job
 from tsunagu.subscriptions.policy import DeliveryPolicy
-from tsunagu.subscriptions.queue import EndpointQueue, Hooks
+from tsunagu.subscriptions.queue import EndpointQueue, Hooks, Together
 from tsunagu.subscriptions.transports.transport import Result
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Endpoint:
         self.gate: asyncio.Event | None = None
         self.numbers = iter(range(1_000_000))
         hooks = Hooks(self.deliver, self.delivered, self.gave_up, self.failed, self.empty)
-        self.queue = EndpointQueue("", "http://far.example/", policy, hooks, wall=time.time)
+        self.queue = EndpointQueue("", "http://far.example/", policy, hooks, wall=time.time, together=Together())
 
     async def deliver(self, jobs: list[Job]) -> Result:
         self.batches.append([name(job) for job in jobs])
