@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LIMIT = 64  # ids in one find
 IN_FLIGHT = 2
-FURTHER = 32  # reads that must wait before a further find starts beside one in flight
+FURTHER = 8  # reads that must wait before a further find starts beside one in flight
 
 
 class Find(Protocol):
