@@ -1,6 +1,7 @@
-"""Fills a broker's database with many entities out of those that it has, past the broker, which would take long.
+"""Fills a database with many entities and subscriptions out of those that it has, past the broker: it is quicker.
 
-Copies have an id, a name, a level and a place of their own; they have no record in the change log, as if made long ago.
+Entities that are copies have an id, a name, a level and a place of their own, and no record in the change log.
+Subscriptions that are copies have an id and a threshold of their own; the broker reads them when it starts.
 """
 
 from __future__ import annotations
@@ -43,6 +44,31 @@ async def multiply(uri: str, database: str, *, beginning: int, end: int) -> None
         await entities.insert_many(rows, ordered=False)
         await asyncio.sleep(0)
     await client.close()
+
+
+async def multiply_subscriptions(uri: str, database: str, originals: int, *, beginning: int, end: int) -> None:
+    """Store copies of the subscriptions with numbers below `originals` (`growth.subscription`) under further ones."""
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(uri)
+    rows = client[database]["subscriptions"]
+    entries = {threshold(row["d"]): row["d"] async for row in rows.find() if threshold(row["d"]) < originals}
+    for start in range(beginning, end, CHUNK):
+        numbers = range(start, min(start + CHUNK, end))
+        copies = [subscription_copy(entries[number % originals], number) for number in numbers]
+        await rows.insert_many([{"_id": entry["id"], "d": entry} for entry in copies], ordered=False)
+    await client.close()
+
+
+def threshold(entry: dict[str, Any]) -> int:
+    """Return the number of a stored subscription, which its threshold tells."""
+    return int(entry["body"]["q"].partition(">")[2]) - 1000
+
+
+def subscription_copy(entry: dict[str, Any], number: int) -> dict[str, Any]:
+    """Return a stored subscription as that with another number."""
+    text = f"waterLevel>{1000 + number}"
+    body = {**entry["body"], "q": text}
+    parts = {**entry["parts"], "q": {**entry["parts"]["q"], "text": text}}
+    return {**entry, "id": f"urn:ngsi-ld:Subscription:{number:06d}", "body": body, "parts": parts}
 
 
 async def set_cache(uri: str, gigabytes: float) -> None:

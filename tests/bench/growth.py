@@ -4,27 +4,32 @@ Entities grow first, without subscriptions; then, with the most entities, subscr
 that no change meets: what they cost is the looking. CPU in microseconds a request of broker and mongod, because that
 travels better than requests a second. `--entities 10000,100000,1000000 --subscriptions 0,1000,100000` is the long form.
 The first 10,000 entities come through the broker, further ones are copied within MongoDB, whose cache `--cache` sets:
-the embedded one's is 0.5 GB, which a million entities outgrow.
+the embedded one's is 0.5 GB, which a million entities outgrow. Subscriptions beyond 100 are copied, too, and the worker
+is started again, which tells how long it takes to be ready.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import tempfile
 import time
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from tests.bench.copies import CHUNK, multiply, set_cache
+from tests.bench.copies import CHUNK, multiply, multiply_subscriptions, set_cache
 from tests.bench.processes import memory
 from tests.bench.run import Load, fill, measure, sink
 from tests.drills.harness import Running, running
 
 AT_ONCE = 32
 TYPES = 50
+ORIGINALS = 100  # subscriptions that come through the broker; the others are copies
+PATIENCE = 300.0
 
 
 def subscription(number: int) -> dict[str, Any]:
@@ -50,6 +55,21 @@ async def subscribe(url: str, beginning: int, end: int) -> None:
                 answer.raise_for_status()
 
         await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+
+
+async def restarted(up: Running) -> float:
+    """Kill the worker, which starts again and reads all that there is; return the seconds until it answers."""
+    old = up.kill("tsunagu.cli serve")
+    began = time.monotonic()
+    async with httpx.AsyncClient(timeout=5) as client:
+        while time.monotonic() - began < PATIENCE:
+            await asyncio.sleep(0.1)
+            if up.pids("tsunagu.cli serve") in ([], [old]):
+                continue
+            with contextlib.suppress(httpx.HTTPError):
+                if (await client.get(f"{up.url}/ngsi-ld/v1/entities?type=Kind0&limit=1")).status_code == HTTPStatus.OK:
+                    return time.monotonic() - began
+    raise SystemExit(f"the worker was not ready within {PATIENCE:.0f} s")
 
 
 async def row(up: Running, operations: list[str], load: Load, subscriptions: int, sink_port: int) -> None:
@@ -87,12 +107,15 @@ async def main(options: argparse.Namespace) -> None:
             there = 0
             for subscriptions in map(int, options.subscriptions.split(",")):
                 if subscriptions:
-                    began = time.monotonic()
-                    await subscribe(up.url, there, subscriptions)
-                    took = time.monotonic() - began
+                    await subscribe(up.url, there, min(subscriptions, ORIGINALS))
+                    if subscriptions > ORIGINALS:
+                        await multiply_subscriptions(
+                            up.mongodb_uri, "tsunagu", ORIGINALS, beginning=max(there, ORIGINALS), end=subscriptions
+                        )
+                    took = await restarted(up)
+                    memory_now = memory(up.pids("tsunagu.cli serve"))
                     print(
-                        f"{subscriptions} subscriptions: {(subscriptions - there) / took:.0f} created a second; "
-                        f"broker {memory(up.pids('tsunagu.cli serve'))} MB"
+                        f"{subscriptions} subscriptions: worker ready after {took:.1f} s, {memory_now} MB", flush=True
                     )
                     there = subscriptions
                     await row(up, ["patch"], Load(entities, options.seconds, connections), subscriptions, sink_port)
