@@ -14,7 +14,6 @@ from pymongo import DeleteMany, DeleteOne, ReplaceOne, UpdateMany, UpdateOne
 from pymongo.read_concern import ReadConcern
 
 from tsunagu.broker.storage.history import SCOPE
-from tsunagu.broker.storage.mongo.client import DURABLE
 from tsunagu.broker.storage.mongo.erasure import corrected, drop, erased, found_at, moved
 from tsunagu.broker.storage.mongo.evolutions import AMENDED
 from tsunagu.broker.storage.mongo.facts import SCOPE_PLACE, parse_instance_id
@@ -22,6 +21,7 @@ from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.history import VISIBLE, touching
 from tsunagu.broker.storage.mongo.indexes import CHANGES, EVOLUTIONS, WATERMARKS
 from tsunagu.broker.storage.mongo.records import ERASED, LATE, tells, told_at
+from tsunagu.broker.storage.mongo.transactions import DURABLE
 
 if TYPE_CHECKING:
     from pymongo.asynchronous.client_session import AsyncClientSession

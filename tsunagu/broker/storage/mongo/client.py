@@ -8,22 +8,23 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from bson.codec_options import CodecOptions
-from pymongo import AsyncMongoClient, WriteConcern
+from pymongo import AsyncMongoClient
 from pymongo.read_concern import ReadConcern
 
 from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.indexes import ensure_indexes
 from tsunagu.broker.storage.mongo.lines import LINES, Lines
+from tsunagu.broker.storage.mongo.transactions import DURABLE, DriverTransaction, LineTransaction
 
 if TYPE_CHECKING:
     from pymongo.asynchronous.database import AsyncDatabase
 
     from tsunagu.broker.settings import Settings
+    from tsunagu.broker.storage.mongo.transactions import Transaction
 
     Database = AsyncDatabase[dict[str, Any]]
 
 PLAIN_TENANT = re.compile(r"[a-z0-9_]{1,24}")
-DURABLE = WriteConcern(w="majority", j=True)
 MAJORITY = ReadConcern("majority")
 POOL = 100  # connections that the driver may use beside the lines
 
@@ -77,6 +78,12 @@ class Databases:
     async def read(self, tenant: str, command: dict[str, Any]) -> dict[str, Any]:
         """Run a command that reads in the database of a tenant; return MongoDB's reply. Raises PyMongoError."""
         return await self._lines.run(self.of(tenant), command)
+
+    async def transaction(self, tenant: str) -> Transaction:
+        """Return a transaction in the database of a tenant, to be entered at once."""
+        line = await self._lines.take()
+        database = self.of(tenant)
+        return DriverTransaction(database) if line is None else LineTransaction(self._lines, line, database)
 
     async def ready(self, tenant: str) -> Database:
         """Return the database of a tenant once its collections and indexes are there; creates the tenant if need be."""

@@ -2,9 +2,8 @@
 
 While one group is being committed the next one gathers; at most `groups_in_flight` transactions of a tenant run at
 once, and no two of them hold the same entity. A group is one transaction: read, apply, write, append to the log,
-commit with w: majority and j: true. What the commit made durable is answered and handed to the listener; what failed
-is answered with its error. Commands are sent as such, not through the driver's bulk interface, which costs the
-client twice as much for small groups (docs/decisions/0003).
+commit with w: majority and j: true (`transactions.py`). What the commit made durable is answered and handed to the
+listener; what failed is answered with its error (docs/decisions/0003).
 """
 
 from __future__ import annotations
@@ -17,39 +16,33 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from bson.errors import BSONError
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from tsunagu.background import end
 from tsunagu.broker.errors import InternalError, NgsiError, Unavailable
 from tsunagu.broker.storage.mongo import areas
-from tsunagu.broker.storage.mongo.client import DURABLE
-from tsunagu.broker.storage.mongo.faults import DUPLICATE_KEY, UNAVAILABLE, is_outage, is_transient, refusal
+from tsunagu.broker.storage.mongo.faults import UNAVAILABLE, is_outage, is_transient, refusal
 from tsunagu.broker.storage.mongo.group import Group
 from tsunagu.broker.storage.mongo.indexes import CHANGES, ENTITIES, EVOLUTIONS, RECEIPTS
 from tsunagu.broker.storage.mongo.lane import Item, Lane, settle_all
+from tsunagu.broker.storage.mongo.transactions import Doubtful, Lost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pymongo.asynchronous.client_session import AsyncClientSession
-
     from tsunagu.broker.changes import ChangeListener
     from tsunagu.broker.settings import Settings
     from tsunagu.broker.storage.mongo.attribute_indexes import AttributeIndexes
-    from tsunagu.broker.storage.mongo.client import Database, Databases
+    from tsunagu.broker.storage.mongo.client import Databases
+    from tsunagu.broker.storage.mongo.transactions import Transaction
     from tsunagu.broker.storage.writes import Succession, Write
 
 log = structlog.get_logger(__name__)
 
-SNAPSHOT = ReadConcern("snapshot")
 ATTEMPTS = 6
 RECHECK_SECONDS = 0.5
 RECHECKS = 3
-
-
-class _Lost(Exception):
-    """A guard of the group did not hold: another process changed an entity meanwhile."""
 
 
 class _Narrow(Exception):
@@ -58,10 +51,6 @@ class _Narrow(Exception):
     def __init__(self, lacking: dict[str, set[str]]) -> None:
         super().__init__()
         self.lacking = lacking
-
-
-class _Doubtful(Exception):
-    """The commit was sent, and its fate is unknown."""
 
 
 class Committer:
@@ -189,17 +178,17 @@ class Committer:
             try:
                 async with asyncio.timeout(max(deadline - time.monotonic(), 0.05)):
                     await self._transact(group)
-            except (_Doubtful, TimeoutError) as error:
+            except (Doubtful, TimeoutError) as error:
                 raise Unavailable(UNAVAILABLE) from error
             except _Narrow as narrow:
                 assert self._indexes is not None
                 await self._indexes.widen(tenant, narrow.lacking)
-            except (_Lost, PyMongoError, BSONError, OverflowError) as error:
+            except (Lost, PyMongoError, BSONError, OverflowError) as error:
                 if is_outage(error):
                     if time.monotonic() + 0.1 >= deadline:
                         raise Unavailable(UNAVAILABLE) from error
                     await asyncio.sleep(0.1)
-                elif isinstance(error, _Lost) or is_transient(error):
+                elif isinstance(error, Lost) or is_transient(error):
                     conflicts += 1
                     if conflicts >= ATTEMPTS and len(items) > 1:
                         return await self._halves(tenant, items)
@@ -223,39 +212,30 @@ class Committer:
             await self._commit(tenant, half)
 
     async def _transact(self, group: Group) -> None:
-        """Read, apply, write and commit. Raises the driver's errors, _Lost or _Doubtful."""
+        """Read, apply, write and commit. Raises the driver's errors, Lost or Doubtful."""
         tenant = group.tenant
-        database = await self._databases.ready(tenant)
-        async with (
-            database.client.start_session() as session,
-            await session.start_transaction(read_concern=SNAPSHOT, write_concern=DURABLE),
-        ):
-            documents = await _find(database, ENTITIES, group.entity_ids, session)
-            asked = group.receipt_ids
-            known = [row["_id"] for row in await _find(database, RECEIPTS, asked, session)] if asked else []
+        async with await self._databases.transaction(tenant) as transaction:
+            wanted = [(ENTITIES, group.entity_ids)]
+            if asked := group.receipt_ids:
+                wanted.append((RECEIPTS, asked))
+            documents, *receipts = await transaction.find(wanted)
+            known = [row["_id"] for rows in receipts for row in rows]
             first = self._numbers[tenant]
             now = time.time_ns() // 1_000_000
             self._numbers[tenant] = last = group.apply(documents, known, now, first)
             if not group.records and not group.receipts:
-                await session.abort_transaction()
                 return
             if self._indexes is not None and (lacking := self._indexes.lacking(tenant, group.changes)):
                 raise _Narrow(lacking)
             numbers = range(first + 1, last + 1)
             self._open[tenant].update(numbers)
-            doubtful = False
             try:
                 new_areas = self._areas.lacking(tenant, group.changes)
-                await _write(database, group, session)
-                if new_areas:
-                    await _add_areas(database, new_areas, session)
-                doubtful = True
-                await _commit_transaction(session)
-                doubtful = False
+                await transaction.commit(_commands(group, new_areas))
                 self._areas.added(tenant, new_areas)
             except BaseException:
-                if doubtful:
-                    self._watch(group, numbers)
+                if transaction.sent:
+                    self._watch(group, numbers, transaction)
                 else:
                     self._open[tenant].difference_update(numbers)
                 raise
@@ -268,34 +248,41 @@ class Committer:
         for item, answer in group.answers:
             item.settle(answer)
 
-    def _watch(self, group: Group, numbers: range) -> None:
+    def _watch(self, group: Group, numbers: range, transaction: Transaction) -> None:
         """Find out in the background what became of a commit whose answer was lost."""
-        task = asyncio.create_task(self._find_out(group, numbers), name=f"doubtful {group.tenant}")
+        task = asyncio.create_task(self._find_out(group, numbers, transaction), name=f"doubtful {group.tenant}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _find_out(self, group: Group, numbers: range) -> None:
-        """Ask until MongoDB tells whether the group's records are there; deliver its changes if they are."""
+    async def _find_out(self, group: Group, numbers: range, transaction: Transaction) -> None:
+        """Ask until it is known whether a group was committed; deliver its changes if it was."""
         if not group.records:
             return
+        committed = await transaction.outcome()
+        if committed is None:
+            committed = await self._is_logged(group)
+        if committed:
+            log.warning("doubtful_commit_found", tenant=group.tenant, changes=len(group.changes))
+            if group.changes and self.listener is not None:
+                self.listener.committed(group.changes)
+        if not self._closing:
+            self._open[group.tenant].difference_update(numbers)
+
+    async def _is_logged(self, group: Group) -> bool:
+        """Tell whether the first record of a group is in the log; it is looked for several times."""
         records = self._databases.of(group.tenant)[CHANGES].with_options(read_concern=ReadConcern("majority"))
         absent = 0
         while absent < RECHECKS and not self._closing:
             await asyncio.sleep(RECHECK_SECONDS)
             try:
                 async with asyncio.timeout(self._timeout):
-                    found = await records.find_one({"_id": group.records[0]["_id"]}, {"_id": 1})
+                    if await records.find_one({"_id": group.records[0]["_id"]}, {"_id": 1}) is not None:
+                        return True
             except (PyMongoError, TimeoutError):
                 absent = 0
                 continue
-            if found is not None:
-                log.warning("doubtful_commit_found", tenant=group.tenant, changes=len(group.changes))
-                if group.changes and self.listener is not None:
-                    self.listener.committed(group.changes)
-                break
             absent += 1
-        if not self._closing:
-            self._open[group.tenant].difference_update(numbers)
+        return False
 
     async def close(self) -> None:
         """Commit what waits, then refuse new writes; returns when nothing is in flight."""
@@ -305,81 +292,27 @@ class Committer:
         await end(*self._tasks)
 
 
-async def _find(
-    database: Database, collection: str, ids: list[str], session: AsyncClientSession
-) -> list[dict[str, Any]]:
-    """Read the documents with these ids, in one command and one batch where they fit."""
-    where = {"_id": ids[0] if len(ids) == 1 else {"$in": ids}}
-    command = {"find": collection, "filter": where, "batchSize": len(ids) + 1}
-    reply = await database.command(command, session=session)
-    found: list[dict[str, Any]] = reply["cursor"]["firstBatch"]
-    while reply["cursor"]["id"]:
-        reply = await database.command({"getMore": reply["cursor"]["id"], "collection": collection}, session=session)
-        found.extend(reply["cursor"]["nextBatch"])
-    return found
+def _commands(group: Group, new_areas: set[str]) -> list[dict[str, Any]]:
+    """Return the write commands of a group. Each does all it says: the transaction's snapshot is the guard.
 
-
-async def _write(database: Database, group: Group, session: AsyncClientSession) -> None:
-    """Send the statements of a group. Raises _Lost when a guard fails, OperationFailure for refused documents."""
+    `new_areas` are the types that have entities now whose location is no point.
+    """
+    commands: list[dict[str, Any]] = []
     if group.deletes:
-        reply = await database.command(
-            {"delete": ENTITIES, "deletes": group.deletes, "ordered": False}, session=session
-        )
-        _check(reply, len(group.deletes))
+        commands.append({"delete": ENTITIES, "deletes": group.deletes, "ordered": False})
     if group.inserts:
-        reply = await database.command(
-            {"insert": ENTITIES, "documents": group.inserts, "ordered": False}, session=session
-        )
-        _check(reply, len(group.inserts))
+        commands.append({"insert": ENTITIES, "documents": group.inserts, "ordered": False})
     if group.updates:
-        reply = await database.command(
-            {"update": ENTITIES, "updates": group.updates, "ordered": False}, session=session
-        )
-        _check(reply, len(group.updates))
+        commands.append({"update": ENTITIES, "updates": group.updates, "ordered": False})
     if group.evolutions:
         notes = [note.statement(entity_id) for entity_id, note in group.evolutions.items()]
-        reply = await database.command({"update": EVOLUTIONS, "updates": notes, "ordered": False}, session=session)
-        _check(reply, len(notes))
+        commands.append({"update": EVOLUTIONS, "updates": notes, "ordered": False})
     if group.records:
-        reply = await database.command(
-            {"insert": CHANGES, "documents": group.records, "ordered": False}, session=session
-        )
-        _check(reply, len(group.records))
+        commands.append({"insert": CHANGES, "documents": group.records, "ordered": False})
     if group.receipts:
         stamp = datetime.now(UTC)
         rows = [{**receipt, "at": stamp} for receipt in group.receipts]
-        reply = await database.command({"insert": RECEIPTS, "documents": rows, "ordered": False}, session=session)
-        _check(reply, len(rows))
-
-
-async def _add_areas(database: Database, types: set[str], session: AsyncClientSession) -> None:
-    """Note types that have entities whose location is no point. Raises _Lost when another process does so, too."""
-    command = {"update": areas.AREAS, "updates": areas.statements(types), "ordered": False}
-    _check(await database.command(command, session=session), len(types))
-
-
-def _check(reply: dict[str, Any], expected: int) -> None:
-    """Raise unless a write command did all it was asked to."""
-    failures = reply.get("writeErrors")
-    if failures:
-        first = failures[0]
-        if first.get("code") == DUPLICATE_KEY:
-            raise _Lost(first.get("errmsg", ""))
-        raise OperationFailure(first.get("errmsg", "write refused"), first.get("code"), first)
-    if reply["n"] != expected:
-        raise _Lost(f"{reply['n']} of {expected} documents had the expected version")
-
-
-async def _commit_transaction(session: AsyncClientSession) -> None:
-    """Commit, asking again while the answer is unknown. Raises _Doubtful when it stays so."""
-    for pause in (0.05, 0.2, 0.5, 1.0, 0.0):
-        try:
-            await session.commit_transaction()
-        except PyMongoError as error:
-            if not error.has_error_label("UnknownTransactionCommitResult"):
-                raise
-            if not pause:
-                raise _Doubtful(str(error)) from error
-            await asyncio.sleep(pause)
-        else:
-            return
+        commands.append({"insert": RECEIPTS, "documents": rows, "ordered": False})
+    if new_areas:
+        commands.append({"update": areas.AREAS, "updates": areas.statements(new_areas), "ordered": False})
+    return commands

@@ -1,25 +1,30 @@
-"""Commands that read, over connections of their own, without the driver's detours (docs/decisions/0022).
+"""Commands over connections of our own, without the driver's detours (docs/decisions/0022, 0024).
 
 PyMongo opens a connection, secures and authenticates it; then a line takes it over and speaks MongoDB's wire protocol:
 a message there, a message back. PyMongo's asynchronous way costs 200 to 280 µs of CPU for the same, in tasks, timers
 and sessions. All that is out of the ordinary stays with the driver: when no line is to be had, when one is lost or
-MongoDB refuses, the driver runs the command (again), and it knows elections, retries and which exception says what.
+MongoDB refuses, the driver runs a reading command (again), and it knows elections, retries and which exception says
+what. Transactions have their own way of going on, see `transactions.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import struct
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import bson
 import structlog
-from pymongo.errors import PyMongoError
+from bson.binary import Binary
+from pymongo.errors import DocumentTooLarge, PyMongoError
 from pymongo.read_preferences import ReadPreference
 
 from tsunagu.broker.storage.mongo.faults import SHUTTING_DOWN
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pymongo.asynchronous.database import AsyncDatabase
     from pymongo.asynchronous.mongo_client import AsyncMongoClient
     from pymongo.topology_description import TopologyDescription
@@ -32,6 +37,7 @@ LINES = 64  # connections of one process that reads have to themselves
 OP_MSG = 2013
 HEAD = struct.Struct("<iiiiIB")  # length, number, number answered, OP_MSG, flags, kind of section (a document)
 LENGTH = struct.Struct("<i")
+LARGEST = 16 * 1024 * 1024  # bytes of a command
 
 
 class LineLost(Exception):
@@ -39,29 +45,46 @@ class LineLost(Exception):
 
 
 class Line(asyncio.Protocol):
-    """One connection, which answers one message after the other."""
+    """One connection, which answers one message after the other.
+
+    `session` is its own session for transactions (a logical session id), `transactions` how many it has begun.
+    """
 
     def __init__(self, transport: asyncio.Transport, before: asyncio.BaseProtocol) -> None:
         self.transport = transport
         self.lost = False
+        self._next = 0
         self._before = before
+        self.session = {"id": Binary.from_uuid(uuid.uuid4())}
+        self.transactions = 0
         self._number = 0
         self._received = bytearray()
-        self._waiting: asyncio.Future[bytes] | None = None
+        self._answers: list[bytes] = []
+        self._waiting: asyncio.Future[list[bytes]] | None = None
         transport.set_protocol(self)
         transport.resume_reading()
 
     async def ask(self, command: Document) -> bytes:
-        """Send a command, `$db` in it; return the BSON document that MongoDB answers with. Raises LineLost.
+        """Send a command, `$db` in it; return the BSON document that MongoDB answers with. Raises LineLost."""
+        return (await self.ask_all((command,)))[0]
 
-        Whoever stops waiting ends the connection, because an answer to nobody would follow.
+    async def ask_all(self, commands: Sequence[Document]) -> list[bytes]:
+        """Send several commands at once; return the answers, in order: MongoDB runs all, one after the other.
+
+        Whoever stops waiting ends the connection, because an answer to nobody would follow. Raises LineLost, and
+        before anything is sent what `bson.encode` raises, or DocumentTooLarge.
         """
-        body = bson.encode(command)
+        bodies = [bson.encode(command) for command in commands]
+        if max(map(len, bodies)) > LARGEST:
+            raise DocumentTooLarge("a command is larger than 16 MiB")
         if self.lost:
             raise LineLost
-        self._number += 1
+        numbered = list(enumerate(bodies, self._number + 1))
+        self._next, self._number = self._number + 1, self._number + len(bodies)
+        self._answers = []
         self._waiting = asyncio.get_running_loop().create_future()
-        self.transport.write(HEAD.pack(HEAD.size + len(body), self._number, 0, OP_MSG, 0, 0) + body)
+        messages = [HEAD.pack(HEAD.size + len(body), number, 0, OP_MSG, 0, 0) + body for number, body in numbered]
+        self.transport.write(b"".join(messages))
         try:
             return await self._waiting
         except asyncio.CancelledError:
@@ -71,21 +94,24 @@ class Line(asyncio.Protocol):
             self._waiting = None
 
     def data_received(self, data: bytes) -> None:
-        """Gather what comes until it is an answer."""
+        """Gather what comes until it is an answer, and answers until there is one to each command."""
         received = self._received
         received += data
-        if len(received) < HEAD.size:
-            return
-        length, _, number, operation, flags, kind = HEAD.unpack_from(received)
-        if len(received) < length:
-            return
-        waiting = self._waiting
-        right = (number, operation, flags, kind, length) == (self._number, OP_MSG, 0, 0, len(received))
-        if waiting is None or waiting.done() or not right:
-            self.end()
-            return
-        self._received = bytearray()
-        waiting.set_result(bytes(memoryview(received)[HEAD.size :]))
+        while len(received) >= HEAD.size:
+            length, _, number, operation, flags, kind = HEAD.unpack_from(received)
+            if len(received) < length:
+                return
+            waiting = self._waiting
+            right = (number, operation, flags, kind) == (self._next, OP_MSG, 0, 0)
+            more = number == self._number and len(received) > length
+            if waiting is None or waiting.done() or not right or more:
+                self.end()
+                return
+            self._answers.append(bytes(memoryview(received)[HEAD.size : length]))
+            received = self._received = received[length:]
+            if number == self._number:
+                waiting.set_result(self._answers)
+            self._next += 1
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits, and the driver, which counts its connections."""
@@ -114,7 +140,7 @@ class Lines:
 
     async def run(self, database: AsyncDatabase[Document], command: Document) -> Document:
         """Run a command that reads and may be repeated; return MongoDB's reply. Raises what the driver raises."""
-        line = await self._line()
+        line = await self.take()
         if line is None:
             return await database.command(command)
         answer = None
@@ -123,7 +149,7 @@ class Lines:
         except LineLost:
             pass
         finally:
-            self._give_back(line)
+            self.give_back(line)
         if answer is not None:
             reply: Document = bson.decode(answer, database.codec_options)
             if reply.get("ok") == 1:
@@ -132,15 +158,15 @@ class Lines:
                 line.end()
         return await database.command(command)
 
-    async def _line(self) -> Line | None:
-        """Return a line to the server that takes writes; None if there is none to be had."""
+    async def take(self) -> Line | None:
+        """Return a line to the server that takes writes, to be given back; None if there is none to be had."""
         if self._client.topology_description is not self._seen:
             self._look_around()
         while self._idle:
             line = self._idle.pop()
             if not line.lost:
                 return line
-            self._give_back(line)
+            self.give_back(line)
         if not self._works or len(self._taken) + self._opening >= LINES:
             return None
         self._opening += 1
@@ -183,7 +209,7 @@ class Lines:
         self._works = False
         log.warning("no_lines_with_this_driver", reason=str(error))
 
-    def _give_back(self, line: Line) -> None:
+    def give_back(self, line: Line) -> None:
         """Keep a line for the next command, or, if it is lost, tell the driver."""
         if not line.lost:
             self._idle.append(line)
@@ -201,6 +227,6 @@ class Lines:
         """End all lines."""
         for line in list(self._idle):
             line.end()
-            self._give_back(line)
+            self.give_back(line)
         self._idle.clear()
         await asyncio.gather(*self._tasks, return_exceptions=True)
