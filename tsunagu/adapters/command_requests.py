@@ -1,5 +1,7 @@
 """Commands as applications of FIWARE give them: by writing the command's attribute of the device's entity.
 
+An update of a lazy attribute is passed on in the same way.
+
 Whoever watches the entities (app.py) asks `names` which attributes are commands, and calls `request` for each write of
 one. A write is known by its time, so that the same write, seen twice, is one command. `introduce` puts the commands'
 attributes on a new device's entity, for what is not there cannot be updated.
@@ -17,6 +19,7 @@ import structlog
 from tsunagu.adapters.catalogue import DEVICES, GROUPS
 from tsunagu.adapters.devices.plan import compile_plan
 from tsunagu.adapters.errors import DeviceError
+from tsunagu.adapters.lazy import lazy_command
 from tsunagu.adapters.sink import EntityUpdate, SinkUnavailable
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = "UNKNOWN"
 WITH_COMMANDS = {"commands.0": {"$exists": True}}
+WITH_LAZY = {"lazy.0": {"$exists": True}}
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +45,8 @@ class CommandRequests:
         self._catalogue = registry.catalogue
         self._commands = commands
         self._of_devices: dict[str, set[str]] = {}
+        self._lazy: dict[str, set[str]] = {}
+        self._lazy_keys: dict[str, set[str]] = {}
         self._following: set[asyncio.Task[None]] = set()
 
     async def load(self, tenants: Iterable[str]) -> None:
@@ -54,7 +60,31 @@ class CommandRequests:
         for kind, owner, where in ((DEVICES, tenant, {}), (GROUPS, "", {"service": tenant})):
             for entry in await self._catalogue.find(owner, kind, {**where, **WITH_COMMANDS}):
                 found.update(command["name"] for command in entry["commands"])
+        for kind, owner, where in ((DEVICES, tenant, {}), (GROUPS, "", {"service": tenant})):
+            for entry in await self._catalogue.find(owner, kind, {**where, **WITH_LAZY}):
+                found.update(lazy["name"] for lazy in entry["lazy"])
+                self._note_lazy(tenant, entry)
+        keys = self._lazy_keys.get(tenant)
+        if keys:
+            for device in await self._catalogue.find(tenant, DEVICES, {"apikey": {"$in": sorted(keys)}}):
+                self._note_lazy(tenant, device)
         self._of_devices[tenant] = found
+
+    def _note_lazy(self, tenant: str, entry: Entry) -> None:
+        """Note that an entity has lazy attributes, by its device or by the device's group."""
+        if "device_id" not in entry:
+            if entry.get("lazy"):
+                self._lazy_keys.setdefault(tenant, set()).add(entry["apikey"])
+        elif entry.get("lazy") or entry.get("apikey") in self._lazy_keys.get(tenant, ()):
+            self._lazy.setdefault(tenant, set()).add(entry["entity"])
+
+    def is_lazy(self, tenant: str, entity_id: str) -> bool:
+        """Tell whether an entity has lazy attributes; it may have had them."""
+        return entity_id in self._lazy.get(tenant, ())
+
+    def forget_lazy(self, tenant: str, entity_id: str) -> None:
+        """Note that an entity has no lazy attributes any more."""
+        self._lazy.get(tenant, set()).discard(entity_id)
 
     def _heard(self, announcement: Announcement) -> None:
         """Read again what somebody has changed; a device's or group's id leads to it."""
@@ -68,16 +98,21 @@ class CommandRequests:
                 for tenant in list(self._of_devices):
                     await self._read(tenant)
             elif announcement.deed != "deleted":
-                entry = await self._catalogue.get(announcement.tenant, announcement.kind, announcement.id)
-                self.note(entry or {})
+                entry = await self._catalogue.get(announcement.tenant, announcement.kind, announcement.id) or {}
+                if announcement.kind == GROUPS and entry.get("lazy"):
+                    await self._read(entry["service"])
+                self.note(entry)
         except Exception as error:  # noqa: BLE001 - the store may be away in any way; it is told "unknown" when it is back
             log.warning("commands not read", reason=str(error)[:200])
 
     def note(self, entry: Entry) -> None:
-        """Note the commands of a device or group that was just written."""
-        names = {command["name"] for command in entry.get("commands") or ()}
+        """Note the commands and lazy attributes of a device or group that was just written."""
+        names = {one["name"] for member in ("commands", "lazy") for one in entry.get(member) or ()}
+        tenant = entry.get("service") or ""
         if names:
-            self._of_devices.setdefault(entry.get("service") or "", set()).update(names)
+            self._of_devices.setdefault(tenant, set()).update(names)
+        if "entity" in entry:
+            self._note_lazy(tenant, entry)
 
     def names(self, tenant: str) -> frozenset[str] | set[str]:
         """Return the names of all commands of a tenant's devices; some may be gone already."""
@@ -101,6 +136,8 @@ class CommandRequests:
         """Give a device the command that was written to its entity at `at` (epoch ms). Raises SinkUnavailable."""
         for plan in await self.plans_of(tenant, entity_id):
             command = next((one for one in plan.commands if one["name"] == name), None)
+            if command is None and plan.stamped:  # without, a reading of a lazy attribute cannot be told from an update
+                command = next((lazy_command(one) for one in plan.lazy if one["name"] == name), None)
             if command is None:
                 continue
             key = request_key(entity_id, plan.device_id, name, value, at=at)

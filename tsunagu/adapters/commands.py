@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from tsunagu.adapters.catalogue import Catalogue, Entry, Faults
     from tsunagu.adapters.command_push import Pusher
+    from tsunagu.adapters.configuration_subscriptions import ConfigurationSubscriptions
     from tsunagu.adapters.devices.plan import Plan
     from tsunagu.adapters.message import CommandResult
     from tsunagu.adapters.sink import Sink
@@ -44,7 +45,7 @@ class Publisher(Protocol):
 
 
 class Commands:
-    """The commands of all devices. `publisher` and `pusher` are set by app.py."""
+    """The commands of all devices. `publisher`, `pusher` and `configurations` are set by app.py."""
 
     def __init__(self, catalogue: Catalogue, faults: Faults, sink: Sink) -> None:
         self.catalogue = catalogue
@@ -52,6 +53,7 @@ class Commands:
         self.sink = sink
         self.publisher: Publisher | None = None
         self.pusher: Pusher | None = None
+        self.configurations: ConfigurationSubscriptions | None = None
         self._last = 0
 
     async def send(
@@ -76,10 +78,10 @@ class Commands:
                 "deviceId": plan.device_id,
                 "name": command["name"],
                 "value": value,
-                "payload": payload_of(plan, command, value),
+                "payload": payload_of(plan, {**command, "name": command.get("key") or command["name"]}, value),
                 "entity": [plan.entity_id, plan.entity_type],
                 "ultralight": plan.resource in ULTRALIGHT,
-                **_address(plan, command, value),
+                **address_of(plan, command, value),
                 "state": QUEUED,
                 "createdAt": now,
                 "expiresAt": now + round(expires_in * 1000),
@@ -218,7 +220,7 @@ def _is_due(entry: Entry, now: int) -> bool:
     return reachable and entry["state"] == QUEUED and now - int(entry["createdAt"]) > AGAIN
 
 
-def _address(plan: Plan, command: Entry, value: Any) -> Entry:
+def address_of(plan: Plan, command: Entry, value: Any) -> Entry:
     """Return where a command goes, nothing for a device that fetches its commands. Raises BadMeasure, BadExpression."""
     if plan.polling:
         return {}

@@ -2,7 +2,8 @@
 
 The answer goes to `<key>/<device>/configuration/values` over MQTT, or to `<endpoint>/configuration` over HTTP: JSON
 {"field": value …, "dt": "20260719T041000Z"}, or in Ultralight `field=value|…|dt=20260719T041000Z`. Fields that the
-entity does not have are left out. A request for a "subscription" is answered once, as one for a "configuration" is.
+entity does not have are left out. A request for a "subscription" is answered in the same way, and kept
+(`configuration_subscriptions.py`).
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
-async def answer_configuration(commands: Commands, plan: Plan, request: ConfigurationRequest) -> None:
-    """Send a device the values it asked for; one that cannot be reached asks again. Raises SinkUnavailable."""
+async def answer_configuration(commands: Commands, plan: Plan, request: ConfigurationRequest) -> bool:
+    """Send a device the values it asked for; tell whether it was reached. Raises SinkUnavailable."""
     stored = await commands.sink.read(plan.tenant, plan.entity_id) or {}
     values = {name: _value(stored[name]) for name in request.fields if name in stored}
     body = configuration_body(values, clock.now(), ultralight=plan.resource in ULTRALIGHT)
@@ -38,6 +39,8 @@ async def answer_configuration(commands: Commands, plan: Plan, request: Configur
         await _send(commands, plan, body)
     except (SinkUnavailable, DeviceError) as error:
         log.warning("a device's configuration was not sent", tenant=plan.tenant, reason=str(error)[:200])
+        return False
+    return True
 
 
 def configuration_body(values: dict[str, Any], now: int, *, ultralight: bool) -> bytes:

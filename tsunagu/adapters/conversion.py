@@ -80,7 +80,10 @@ def _map_item(message: Message, item: Item, index: int) -> None:
     reading = item.reading
     assert item.plan is not None
     assert item.stamp is not None
-    if isinstance(reading, Measure):
+    if isinstance(reading, CommandResult) and (lazy := item.plan.lazy_of(reading.command)) is not None:
+        value = {lazy.get("object_id") or lazy["name"]: reading.result}
+        item.updates = map_measure(item.plan, Measure(reading.apikey, reading.device_id, value), item.stamp)
+    elif isinstance(reading, Measure):
         item.updates = map_measure(item.plan, reading, item.stamp)
         if item.stamp.late:
             for update in item.updates:

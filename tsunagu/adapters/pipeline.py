@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter as TallyCounter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -106,8 +107,12 @@ class Pipeline:
                 if self.commands is None:
                     continue
                 if isinstance(reading, CommandResult):
-                    await self.commands.acknowledge(plan, reading)
+                    lazy = plan.lazy_of(reading.command)
+                    result = reading if lazy is None else replace(reading, command=lazy["name"])
+                    await self.commands.acknowledge(plan, result)
                 elif isinstance(reading, ConfigurationRequest):
+                    if reading.wish == "subscription" and self.commands.configurations is not None:
+                        await self.commands.configurations.subscribe(plan, reading)
                     await answer_configuration(self.commands, plan, reading)
 
     async def sweep(self, now: int) -> None:

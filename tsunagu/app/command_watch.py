@@ -151,16 +151,25 @@ def requested(change: Change, names: dict[str, str]) -> Iterator[Request]:
         term = names[attribute]
         if stored_name(CORE.expand_term(f"{term}_status")) in touched:
             continue
-        for value in values(document, attribute):
+        for value in values(document, attribute, change.before):
             yield change.tenant, change.entity_id, term, value, change.at
 
 
-def values(document: Document, attribute: str) -> Iterator[Any]:
-    """Give the values of an attribute's instances without observedAt: what was observed is a reading, no command."""
+def values(document: Document, attribute: str, before: Document | None = None) -> Iterator[Any]:
+    """Give the values of an attribute's instances that are no readings: without observedAt, or with that of `before`.
+
+    A partial update leaves the observedAt of the reading before it where it is.
+    """
+    known = instances(before["attrs"].get(attribute, [])) if before is not None else []
     for instance in instances(document["attrs"].get(attribute, [])):
         member = next((name for name in VALUE_MEMBERS if name in instance), None)
-        if member is not None and "observedAt" not in instance:
-            yield instance[member]
+        if member is None:
+            continue
+        if "observedAt" in instance:
+            old = next((one for one in known if one.get("datasetId") == instance.get("datasetId")), {})
+            if old.get("observedAt") != instance["observedAt"] or old.get(member) == instance[member]:
+                continue
+        yield instance[member]
 
 
 def modified(document: Document, attribute: str) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -15,13 +16,17 @@ import structlog
 from tsunagu.adapters.catalogue import Faults
 from tsunagu.adapters.command_requests import CommandRequests
 from tsunagu.adapters.commands import Commands
+from tsunagu.adapters.configuration_subscriptions import ConfigurationSubscriptions
 from tsunagu.adapters.devices.registry import CatalogueRegistry
 from tsunagu.adapters.inbound.http import DeviceDoor
+from tsunagu.adapters.lazy import LazyAttributes
 from tsunagu.adapters.pipeline import Pipeline
 from tsunagu.adapters.pseudonyms import Pseudonyms
 from tsunagu.adapters.quarantine import CatalogueQuarantine
 from tsunagu.app.command_watch import CommandWatch
+from tsunagu.app.configuration_watch import ConfigurationWatch
 from tsunagu.app.device_push import DevicePusher
+from tsunagu.app.lazy_entities import LazyEntities, written
 from tsunagu.app.mqtt import connections, main_door
 from tsunagu.app.sink import BrokerSink
 from tsunagu.background import end
@@ -96,6 +101,7 @@ class Parts:
         kept = CatalogueContexts(self.catalogue, lifetime=self.fetcher.lifetime)
         self.resolver = ContextResolver(self.fetcher, store=kept)
         self.entities = Entities(self.committer, self.reader)
+        self.read_entities = LazyEntities(self.committer, self.reader)
         self.inbox = Inbox(self.committer)
         self.sweeper = Sweeper(self.committer, self.reader)
         self.records = MongoDeliveryRecords(self.databases)
@@ -116,8 +122,17 @@ class Parts:
         requests = CommandRequests(self.devices, self.commands)
         self.devices.introduce = requests.introduce
         self.command_watch = CommandWatch(requests, self.entities, self.catalogue.tenants)
-        self.committer.listener = Listeners(self.reader.pages, self.dispatcher, self.command_watch, self.feeds)
+        self.commands.configurations = ConfigurationSubscriptions(requests, self.commands)
+        self.configuration_watch = ConfigurationWatch(
+            self.commands.configurations, self.entities, self.catalogue.tenants
+        )
+        self.committer.listener = Listeners(
+            self.reader.pages, self.dispatcher, self.command_watch, self.configuration_watch, self.feeds
+        )
         self.pipeline = self._pipeline()
+        self.read_entities.lazy = LazyAttributes(
+            requests, self.commands, self.pipeline, partial(written, self.entities)
+        )
         self.door = DeviceDoor(
             self.pipeline, max_body=settings.max_body, certificate_header=settings.certificate_header or ""
         )
@@ -180,7 +195,7 @@ class Parts:
         subscriptions.follower = self.dispatcher
         return Services(
             settings=self.settings,
-            entities=self.entities,
+            entities=self.read_entities,
             batch=Batch(self.committer),
             discovery=Discovery(self.reader),
             subscriptions=subscriptions,
@@ -218,6 +233,7 @@ class Parts:
         await self.dispatcher.start()
         self._tasks.append(asyncio.create_task(self.reader.pages.run(), name="surveys"))
         await self.command_watch.start()
+        await self.configuration_watch.start()
         self._tasks.append(asyncio.create_task(self.sweeper.run(), name="sweeper"))
         self._tasks.append(asyncio.create_task(self.services.contexts.run(), name="contexts"))
         self._tasks.append(asyncio.create_task(self.pipeline.keep_sweeping(), name="tag sweeper"))
@@ -249,6 +265,7 @@ class Parts:
         await self.door.stop()
         await end(*self._tasks)
         await self.command_watch.stop()
+        await self.configuration_watch.stop()
         await self.committer.close()
         await self.pusher.close()
         await self.dispatcher.drain(DRAIN_SECONDS)

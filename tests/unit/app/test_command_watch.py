@@ -47,6 +47,18 @@ def test_readings_deletions_and_our_own_writes_are_none() -> None:
     assert list(requested(change("turn", "turn_status", turn=prop(""), turn_status=prop("UNKNOWN")), NAMES)) == []
 
 
+def test_a_value_beside_an_older_observation_is_a_write_of_an_application() -> None:
+    """A partial update leaves the observedAt of the reading before it where it is (5.6.4)."""
+    earlier = prop(1, observedAt="2026-07-18T19:10:00Z")
+    for after, found in (
+        (prop(2, observedAt="2026-07-18T19:10:00Z"), [2]),
+        (prop(2, observedAt="2026-07-18T19:20:00Z"), []),
+        (prop(1, observedAt="2026-07-18T19:10:00Z"), []),
+    ):
+        one = change("turn", turn=after)._replace(before=document(turn=earlier))
+        assert [value for *_, value, _ in requested(one, NAMES)] == found
+
+
 def test_several_instances_are_commands_in_order() -> None:
     """The reference's sequences by datasetId."""
     both = [prop("green", datasetId="urn:a"), prop("red", datasetId="urn:b")]

@@ -85,6 +85,7 @@ class Plan:
     payload_type: str = "iotagent"
     settings: dict[str, Any] = field(default_factory=dict)
     commands: tuple[dict[str, Any], ...] = ()
+    lazy: tuple[dict[str, Any], ...] = ()
     transport: str = ""
     endpoint: Expression | str | None = None
     polling: bool = False
@@ -115,6 +116,10 @@ class Plan:
     def packed(self) -> bool:
         """Tell whether values are inside bytes or NGSI entities."""
         return self.unpack is not None or self.payload_type != "iotagent" or self.time_source is not None
+
+    def lazy_of(self, answered: str) -> dict[str, Any] | None:
+        """Return the lazy attribute that a device answers by its name or by its own key, None if it is none."""
+        return next((one for one in self.lazy if answered in (one["name"], one.get("object_id"))), None)
 
     def name_of(self, key: str) -> str:
         """Return the attribute name for a key that nobody declared. Raises BadMeasure if it cannot be one."""
@@ -171,7 +176,8 @@ def compile_plan(device: Mapping[str, Any], group: Mapping[str, Any]) -> Plan:
     entity_type = device.get("entity_type") or group.get("entity_type") or "Thing"
     static_list = merge_attributes(device.get("static_attributes"), group.get("static_attributes"))
     attributes = merge_attributes(device.get("attributes"), group.get("attributes"))
-    attributes += merge_attributes(device.get("lazy"), group.get("lazy"))
+    lazy = merge_attributes(device.get("lazy"), group.get("lazy"))
+    attributes += lazy
     variables = _variables(device, group, entity_type, static_list)
     declared = tuple(compile_active(attribute, f"attributes[{i}]") for i, attribute in enumerate(attributes))
     actives = tuple(active for active in declared if active.name != TIME)
@@ -207,6 +213,7 @@ def compile_plan(device: Mapping[str, Any], group: Mapping[str, Any]) -> Plan:
         occupancies=occupancies_of(settings),
         sequence=sequence_of(settings),
         commands=tuple(merge_attributes(device.get("commands"), group.get("commands"))),
+        lazy=tuple(lazy),
         transport=str(device.get("transport") or group.get("transport") or "").upper(),
         endpoint=_endpoint(device.get("endpoint") or group.get("endpoint")),
         polling=device.get("polling") is True,
