@@ -26,6 +26,7 @@ from tsunagu.schemas.secrets import masked_uri
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\U0010ffff]*")
 
+NGSIV2 = "application/x-ngsiv2+json"
 QOS, VERSION = "MQTT-QoS", "MQTT-Version"
 TOKEN_URL, CLIENT_ID, CLIENT_SECRET = "OAuth2-Token-URL", "OAuth2-Client-Id", "OAuth2-Client-Secret"
 SCOPE, AUDIENCE, CLIENT_AUTHENTICATION = "OAuth2-Scope", "OAuth2-Audience", "OAuth2-Client-Authentication"
@@ -111,10 +112,15 @@ def _notifier(pair: KeyValuePair) -> KeyValuePair:
 
 
 class Endpoint(Strict):
-    """Where notifications go (5.2.15); `timeout` and `cooldown` in milliseconds."""
+    """Where notifications go (5.2.15); `timeout` and `cooldown` in milliseconds.
+
+    Of what it may accept application/x-ngsiv2+json is ours: the form of FIWARE NGSIv2.
+    """
 
     uri: Annotated[str, AfterValidator(_endpoint_uri)]
-    accept: Literal["application/json", "application/ld+json", "application/geo+json"] = "application/json"
+    accept: Literal["application/json", "application/ld+json", "application/geo+json", "application/x-ngsiv2+json"] = (
+        "application/json"
+    )
     cooldown: Positive | None = None
     timeout: Positive | None = None
     notifierInfo: list[Annotated[KeyValuePair, AfterValidator(_notifier)]] | None = None  # noqa: N815 - the standard's name

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
-from tsunagu.schemas.endpoint import Endpoint, Positive, Strict, Text, Uri, not_bool, uri_text
+from tsunagu.schemas.endpoint import NGSIV2, Endpoint, Positive, Strict, Text, Uri, not_bool, uri_text
 from tsunagu.schemas.entity import NULL
 from tsunagu.schemas.times import parse_ms
 
@@ -87,7 +87,7 @@ class NotificationParams(Strict):
     def _restrictions(self) -> NotificationParams:
         if self.showChanges and self.format in {"simplified", "keyValues"}:
             raise ValueError(f"showChanges cannot be true with format {self.format}; use normalized or concise")
-        if self.format.startswith("x-ngsiv2"):
+        if self.format.startswith("x-ngsiv2") or self.endpoint.accept == NGSIV2:
             self._check_ngsiv2()
         if self.attributes is not None:
             if self.pick is not None or self.omit is not None:
@@ -102,12 +102,12 @@ class NotificationParams(Strict):
 
     def _check_ngsiv2(self) -> None:
         """Raise ValueError for what a notification in the form of NGSIv2 cannot have."""
-        if self.endpoint.accept != "application/json":
-            raise ValueError(f"endpoint.accept must be application/json with format {self.format}")
+        if self.endpoint.accept not in ("application/json", NGSIV2):
+            raise ValueError(f"endpoint.accept must be application/json or {NGSIV2} with format {self.format}")
         if self.showChanges:
-            raise ValueError(f"showChanges cannot be true with format {self.format}: NGSIv2 has no place for it")
+            raise ValueError("showChanges cannot be true in the form of NGSIv2, which has no place for it")
         if self.join not in (None, "@none"):
-            raise ValueError(f"join cannot be {self.join} with format {self.format}: NGSIv2 has no linked entities")
+            raise ValueError(f"join cannot be {self.join} in the form of NGSIv2, which has no linked entities")
 
 
 class EntitySelector(Strict):

@@ -2,7 +2,8 @@
 
     {"subscriptionId": "urn:…", "data": [{"id": "…", "type": "…", NAME: {"type": T, "value": V, "metadata": {…}}}]}
 
-Or, as keyValues, {"id": "…", "type": "…", NAME: V}. What becomes of each kind of attribute is in docs/neighbour.md. The
+An endpoint that accepts application/x-ngsiv2+json gets it, or a subscription names one of the formats of FORMS. Or, as
+keyValues, {"id": "…", "type": "…", NAME: V}. What becomes of each kind of attribute is in docs/neighbour.md. The
 headers are Orion's: Fiware-Service, Fiware-ServicePath, Ngsiv2-AttrsFormat, and in Fiware-Correlator the notification's
 id, by which a receiver can drop a repeat.
 
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from tsunagu.broker.jsonld.core import CORE_TERMS
+from tsunagu.schemas.endpoint import NGSIV2
 from tsunagu.schemas.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 SERVICE_PATH = re.compile(r"/|(/\w{1,50}){1,10}", re.ASCII)
 MEMBERS = frozenset({"id", "type", "scope", "createdAt", "modifiedAt", "deletedAt", "expiresAt"})
 BUILT_IN = {"createdAt": "dateCreated", "modifiedAt": "dateModified", "expiresAt": "dateExpires"}
+SIMPLE = frozenset({"simplified", "keyValues"})
 TIME, TEXT, STRUCTURE, NONE = "DateTime", "Text", "StructuredValue", "None"
 
 
@@ -48,6 +51,12 @@ FORMS = {
     "x-ngsiv2-normalized-compacted": Form(),
     "x-ngsiv2-keyValues-compacted": Form(key_values=True),
 }
+
+
+def form_of(accept: str, given: str) -> Form | None:
+    """Return the form that a subscription's `accept` and `format` ask for, None for NGSI-LD."""
+    form = FORMS.get(given)
+    return Form(key_values=given in SIMPLE) if form is None and accept == NGSIV2 else form
 
 
 def entity_of(told: dict[str, Any], form: Form, context: Context) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tsunagu.broker.operations.subscription_form import NotedTerms, read_geo, read_q
 from tsunagu.broker.query.ast import EntityQuery, EntitySelector
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tsunagu.broker.operations.subscription_form import Body, Entry
     from tsunagu.broker.query.ast import TypeSelection
 
-FORMATS = {"keyValues": "simplified", **dict.fromkeys(ngsiv2.FORMS, "normalized")}
+FORMATS: dict[str, Literal["simplified"]] = {"keyValues": "simplified"}
 SHARED = 10_000
 UNCONDITIONAL = EntityQuery()
 
@@ -82,9 +82,9 @@ def compile_plan(entry: Entry) -> Plan:
         for selector, part in zip(body.get("entities", ()), parts.get("entities", ()), strict=True)
     )
     linked = link_depth(query.q) > 0
-    form = ngsiv2.FORMS.get(notification.get("format", ""))
-    view = _view(body, parts)
     endpoint = _endpoint(notification["endpoint"])
+    form = ngsiv2.form_of(endpoint.accept, notification.get("format", ""))
+    view = _view(body, parts, normalized=form is not None)
     show_changes = notification.get("showChanges", False)
     deletions = sorted(parts.get("watched", ("*",))) if _tells_deletions(body) else None
     look, view = _shared(repr((view, endpoint.accept, show_changes, deletions, form)), view)
@@ -185,11 +185,11 @@ def _same_endpoint(endpoint: Endpoint) -> Endpoint:
     return endpoint
 
 
-def _view(body: Body, parts: Entry) -> View:
+def _view(body: Body, parts: Entry, *, normalized: bool) -> View:
     notification = body["notification"]
     form = notification.get("format", "normalized")
     return View(
-        format=FORMATS.get(form, form),
+        format="normalized" if normalized else FORMATS.get(form, form),
         geojson=notification["endpoint"].get("accept") == "application/geo+json",
         sys_attrs=notification.get("sysAttrs", False),
         pick=parts.get("pick"),

@@ -12,6 +12,7 @@ from tests.unit.subscriptions.samples import NOW, creation, deletion, document, 
 from tsunagu.broker.changes import Change
 from tsunagu.broker.jsonld.context import CORE
 from tsunagu.broker.operations.subscription_form import new_entry
+from tsunagu.schemas.endpoint import NGSIV2
 from tsunagu.schemas.times import format_ms
 from tsunagu.subscriptions.courier import rendered
 from tsunagu.subscriptions.ngsiv2 import headers_of
@@ -125,6 +126,15 @@ def test_the_service_path_is_the_scope(scope: list[str] | None, path: str) -> No
     assert (headers["Fiware-Service"], headers["Ngsiv2-AttrsFormat"]) == ("kobe", "normalized")
 
 
+@pytest.mark.parametrize(
+    ("form", "level"), [("normalized", {"type": "Number", "value": 1, "metadata": {}}), ("keyValues", 1)]
+)
+def test_what_an_endpoint_accepts(form: str, level: Any) -> None:
+    """An endpoint that accepts NGSIv2 gets it, normalized or as key and value as `format` says."""
+    shown = told(creation(document(level=1)), form, n_endpoint={"uri": "http://far.example/", "accept": NGSIV2})
+    assert shown == {"id": "urn:x:a", "type": "River", "level": level}
+
+
 async def test_a_whole_notification(rig: Rig, receiver: Receiver) -> None:
     """A notification is Orion's envelope and nothing else, with Orion's headers; receiverInfo replaces them."""
     info = [{"key": "fiware-servicepath", "value": "/kobe"}]
@@ -148,6 +158,7 @@ async def test_a_whole_notification(rig: Rig, receiver: Receiver) -> None:
         ({"showChanges": True}, "showChanges"),
         ({"join": "inline"}, "join"),
         ({"endpoint": {"uri": "http://192.0.2.1/", "accept": "application/ld+json"}}, "endpoint.accept"),
+        ({"endpoint": {"uri": "http://192.0.2.1/", "accept": NGSIV2}, "format": "concise", "join": "flat"}, "join"),
     ],
 )
 def test_what_it_cannot_have(change: dict[str, Any], named: str) -> None:
