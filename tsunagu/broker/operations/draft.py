@@ -49,12 +49,15 @@ class Draft:
         """Put an instance in, in the place of the one with the same datasetId, whose createdAt it keeps."""
         dataset_id = instance.get("datasetId")
         old = self.attrs.get(name)
-        deed: Deed = "created"
-        if old is None or (isinstance(old, dict) and old.get("datasetId") == dataset_id):
-            previous = self.times.get(name) if old is not None else None
+        deed: Deed
+        if old is None:
             self.attrs[name] = instance
-            self.times[name] = system_times(instance, self.now, previous, before=old)
-            deed = "updated" if old is not None else "created"
+            self.times[name] = system_times(instance, self.now)
+            deed = "created"
+        elif type(old) is dict and old.get("datasetId") == dataset_id:
+            self.attrs[name] = instance
+            self.times[name] = system_times(instance, self.now, self.times[name], before=old)
+            deed = "updated"
         else:
             slots = self._slots(name)
             known = slots.get(dataset_id)

@@ -123,14 +123,16 @@ def update(
     draft = Draft(existing(before, entity_id, if_match), now)
     result = UpdateResult()
     for name, value in fragment["attrs"].items():
-        for instance in instances(value):
+        done = False
+        for instance in [value] if type(value) is dict else value:
             if not is_deletion(instance):
                 draft.put(name, instance)
             elif not draft.remove(name, instance.get("datasetId")):
                 result.not_updated.append((name, "there is no such attribute instance to delete"))
                 continue
-            if name not in result.updated:
-                result.updated.append(name)
+            done = True
+        if done:
+            result.updated.append(name)
     draft.add_types(fragment.get("type", []))
     if "scope" in fragment:
         if "scope" in draft.members:

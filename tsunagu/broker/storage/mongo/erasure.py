@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.storage.mongo.facts import instance_id
-from tsunagu.broker.storage.mongo.records import ERASED, LATE, instance_of, late_records, timed, told_at
+from tsunagu.broker.storage.mongo.records import ERASED, LATE, give_time, instance_of, late_records, told_at
 from tsunagu.schemas.entity import instances
 
 PLACES = 100_000
@@ -91,7 +91,7 @@ def corrected(record: Record, place: int, instance: Instance, times: dict[str, A
     entry = [name, deed, dataset_id, instance["type"]] if deed == "deleted" else [name, deed, dataset_id]
     if "l" in record:
         time = told_at(times, record["at"])
-        entry = timed(entry, time)
+        give_time(entry, time)
         if time[1]:
             result["o"] = True
     result["t"][place] = entry

@@ -104,7 +104,10 @@ def _record_of(change: Change) -> Record:
         "at": change.at,
         "v": version,
         "h": change.at,
-        "t": [_entry(touch, before) for touch in change.touched],
+        "t": [
+            list(touch) if touch.deed != "deleted" or before is None else _deleted(touch, before)
+            for touch in change.touched
+        ],
     }
     if (before or {}).get("scope") != (after or {}).get("scope"):
         record["s"] = True
@@ -117,12 +120,11 @@ def _record_of(change: Change) -> Record:
     return record
 
 
-def _entry(touch: Touch, before: Document | None) -> list[Any]:
-    """Return a touch as it stands in a record; what is deleted has its kind, which is nowhere else then."""
-    if touch.deed == "deleted" and before is not None:
-        for instance in instances(before["attrs"].get(touch.attribute, [])):
-            if instance.get("datasetId") == touch.dataset_id:
-                return [touch.attribute, touch.deed, touch.dataset_id, instance["type"]]
+def _deleted(touch: Touch, before: Document) -> list[Any]:
+    """Return the entry of a deletion: it has the kind of what is deleted, which is nowhere else then."""
+    for instance in instances(before["attrs"].get(touch.attribute, [])):
+        if instance.get("datasetId") == touch.dataset_id:
+            return [*touch, instance["type"]]
     return list(touch)
 
 
@@ -144,10 +146,13 @@ def _history_times(change: Change) -> list[Told]:
 
 
 def _stretches(times: Sequence[Told]) -> list[list[int]]:
-    """Return the positions of times in groups that one record may tell, each in the order of time."""
+    """Return the positions of times in groups that one record may tell."""
     moments = [time for time, _ in times]
+    positions = range(len(moments))
+    if max(moments) - min(moments) <= SPREAD_MS:
+        return [list(positions)]
     found: list[list[int]] = []
-    for position in sorted(range(len(moments)), key=moments.__getitem__):
+    for position in sorted(positions, key=moments.__getitem__):
         if found and moments[position] - moments[found[-1][0]] <= SPREAD_MS:
             found[-1].append(position)
         else:
@@ -159,18 +164,20 @@ def _tell_several(record: Record, times: Sequence[Told], positions: Collection[i
     """Make a record tell its entries at these positions at their times."""
     entries = record["t"]
     for position in positions:
-        entries[position] = timed(entries[position], times[position])
-        if times[position][1]:
-            record["o"] = True
-    told = [times[position][0] for position in positions]
-    record["h"], record["l"] = max(told), min(told)
+        give_time(entries[position], times[position])
+    moments = [times[position][0] for position in positions]
+    record["h"], record["l"] = max(moments), min(moments)
+    if True in [times[position][1] for position in positions]:
+        record["o"] = True
 
 
-def timed(entry: list[Any], told: Told) -> list[Any]:
-    """Return an entry of "t" of a record that tells several times, given one without its time."""
-    moment, observed = told
-    kind = entry[3] if len(entry) == TIME else None
-    return [*entry[:3], kind, moment, True] if observed else [*entry[:3], kind, moment]
+def give_time(entry: list[Any], told: Told) -> None:
+    """Add its time to an entry of "t" of a record that tells several times."""
+    if len(entry) < TIME:
+        entry.append(None)
+    entry.append(told[0])
+    if told[1]:
+        entry.append(True)
 
 
 def tells(record: Record, time: Told) -> bool:
