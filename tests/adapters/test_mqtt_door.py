@@ -11,7 +11,11 @@ import orjson
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
+from tsunagu.adapters.credentials import digest
+from tsunagu.adapters.devices.registry import device_id_of
 from tsunagu.adapters.inbound.mqtt import MqttDoor
 from tsunagu.adapters.sink import SinkUnavailable
 from tsunagu.up.mqtt import find_mosquitto
@@ -382,3 +386,23 @@ async def test_large_messages_make_small_batches(place: Site, publisher: Publish
         assert max(len(updates) for _, updates in place.sink.writes) <= 10
     finally:
         await one.stop()
+
+
+async def test_a_device_shows_its_token_as_a_user_property(
+    door: MqttDoor, publisher: Publisher, place: Site, key: str
+) -> None:
+    """Over MQTT 5; without it, or with another's, its message is refused and not kept."""
+    await place.store.create_devices("", "/", [{"device_id": "g1", "apikey": key}])
+    entry_id = device_id_of("/", key, "g1")
+    device = await place.catalogue.get("", "devices", entry_id)
+    assert device is not None
+    credentials = {"token": {"digest": digest("tsd_right")}}
+    await place.catalogue.replace("", "devices", entry_id, {**device, "credentials": credentials})
+    for number, token in enumerate(("tsd_wrong", "", "tsd_right")):
+        properties = Properties(PacketTypes.PUBLISH)
+        properties.UserProperty = ("X-Device-Token", token) if token else ("other", "x")
+        sent = publisher.client.publish(f"/json/{key}/g1/attrs", f'{{"n":{number}}}', qos=1, properties=properties)
+        await asyncio.to_thread(sent.wait_for_publish, 10)
+    await until(lambda: bool(place.sink.updates))
+    assert [update.attrs["n"]["value"] for update in place.sink.updates] == [2]
+    assert place.quarantined == []

@@ -2,8 +2,9 @@
 
 A device without either is known by its group's apikey alone, which all devices of the group share: that is weak. Of a
 token only its SHA-256 is kept. A token that was replaced may count for a while longer, so that devices in the field can
-be told the new one. Over MQTT the MQTT broker authenticates, and its access rules bind a device to its topic:
-`internal_attributes.mqttAuthenticated` says so; without it a device that has a credential is refused there.
+be told the new one. Over MQTT 5 a device may show its token as a user property; else the MQTT broker authenticates, and
+its access rules bind a device to its topic: `internal_attributes.mqttAuthenticated` says so. Without either a device
+that has a credential is refused there.
 """
 
 from __future__ import annotations
@@ -76,8 +77,8 @@ def check_proof(credential: Credential, proof: Proof | None, now: int) -> None:
     if proof is None:
         if not credential.trusts_mqtt:
             raise NotAllowed(
-                "the device has a credential, which MQTT does not show; "
-                "set internal_attributes.mqttAuthenticated if the MQTT broker authenticates it"
+                "the device has a credential, which this message does not show; send the token as user property "
+                "x-device-token (MQTT 5), or set internal_attributes.mqttAuthenticated where the MQTT broker knows the device"
             )
     elif not credential.accepts(proof, now):
         raise NotAllowed("the device's own token is needed (Authorization: Bearer …), or its client certificate")

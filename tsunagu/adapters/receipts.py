@@ -6,8 +6,8 @@ What a reading is known by, the first of these that there is:
 2. its own time: device, time and bytes are then the same observation;
 3. its own number, where the group or device names the member in `internal_attributes.sequence`: device, bytes and the
    hour of receipt, for a device that begins anew counts from 0 again;
-4. the sender's word: the HTTP header Idempotency-Key, with device and bytes; over MQTT the packet id, which counts
-   where the transport says that this is not the first delivery.
+4. the sender's word: the HTTP header Idempotency-Key (MQTT 5: a user property), with device and bytes; over MQTT the
+   packet id, which counts where the transport says that this is not the first delivery.
 
 Without any of them the same bytes are a new observation: a device without a clock may well measure the same twice.
 """
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tsunagu.adapters.sink import EntityUpdate
 
 HOUR = 3_600_000
+LONGEST_KEY = 256  # characters of an Idempotency-Key
 
 
 def sequence_of(settings: Mapping[str, Any]) -> str | None:

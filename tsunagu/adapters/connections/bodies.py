@@ -100,7 +100,7 @@ class Connection(Part):
 
 
 class Place(Part):
-    """Where something stands: in a header, or in the JSON body ("$.device.id", "items[0].id")."""
+    """Where something stands: in a header (MQTT 5: user property), or in the JSON body ("$.device.id", "items[0].id")."""
 
     header: Header | None = None
     json_path: Annotated[str, Field(min_length=1, max_length=256)] | None = Field(None, alias="json")
@@ -140,8 +140,8 @@ class Route(Part):
     def _fits(self) -> Route:
         if (self.topic is None) == (self.path is None):
             raise ValueError("topic or path is needed, and one of them")
-        if self.topic is not None and (self.require or _has_header(self.apikey) or _has_header(self.device)):
-            raise ValueError("require and header go with a path: MQTT messages are read without headers")
+        if self.topic is not None and self.require:
+            raise ValueError("require goes with a path; over MQTT the MQTT broker says who may publish")
         if self.path is not None and self.connection is not None:
             raise ValueError("connection goes with a topic")
         if self.format not in FORMATS:
@@ -155,10 +155,6 @@ class Route(Part):
         if FORMATS[self.format].configured and self.apikey is None and "apikey" not in names:
             raise ValueError(f"apikey is needed: {self.format} is read as its group says")
         return self
-
-
-def _has_header(place: str | Place | None) -> bool:
-    return isinstance(place, Place) and place.header is not None
 
 
 def digest(secret: str) -> str:

@@ -35,13 +35,15 @@ class RoutedTopics:
         filters = [route.pattern.filter for route in routes]
         self.filters = list(dict.fromkeys([*filters, *(TREE.filters if standard else ())]))
 
-    def message(self, topic: str, body: bytes, received: int) -> Message | None:
-        """Return the message on a topic; None for a topic that is none of these."""
+    def message(
+        self, topic: str, body: bytes, received: int, *, headers: Mapping[str, str] = NO_HEADERS
+    ) -> Message | None:
+        """Return the message on a topic, `headers` its user properties; None for a topic that is none of these."""
         if self._routes:
             found = self._route_of(topic)
             if found is not None:
                 route, parts = found
-                return route.message(parts, body, topic, received=received, headers=NO_HEADERS)
+                return route.message(parts, body, topic, received=received, headers=headers)
         match = TREE.match(topic) if self._standard else None
         if match is None:
             return None

@@ -33,6 +33,7 @@ from tsunagu.adapters.errors import (
 )
 from tsunagu.adapters.inbound.topics import is_named
 from tsunagu.adapters.message import Message
+from tsunagu.adapters.receipts import LONGEST_KEY
 from tsunagu.adapters.registry import FORMATS
 from tsunagu.adapters.sink import SinkUnavailable
 from tsunagu.asgi import send_whole
@@ -65,7 +66,6 @@ LIMIT = 5_000
 MAX_BODY = 1024 * 1024
 HOOKS = "/iot/hooks/"
 NO_PROOF = Proof()
-LONGEST_KEY = 256
 
 log = structlog.get_logger(__name__)
 

@@ -17,16 +17,17 @@ from urllib.parse import unquote, urlsplit
 import structlog
 
 from tsunagu.adapters import metrics
-from tsunagu.adapters.connections.book import RoutedTopics
+from tsunagu.adapters.connections.book import NO_HEADERS, RoutedTopics
 from tsunagu.adapters.inbound import packets
 from tsunagu.adapters.inbound.batches import Batches, persist
 from tsunagu.adapters.inbound.connection import KEEP_ALIVE, UNSUPPORTED_VERSION, Connection, Refused
 from tsunagu.adapters.inbound.packets import V5, V311, Publication
+from tsunagu.adapters.inbound.user_properties import proof_of, repeat_key_of, user_properties
 from tsunagu.adapters.sink import SinkUnavailable
 from tsunagu.background import end
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tsunagu.adapters.message import Message
     from tsunagu.adapters.pipeline import Pipeline
@@ -71,7 +72,7 @@ class Topics(Protocol):
     def filters(self) -> list[str]:
         """The MQTT topic filters."""
 
-    def message(self, topic: str, body: bytes, received: int) -> Message | None:
+    def message(self, topic: str, body: bytes, received: int, *, headers: Mapping[str, str]) -> Message | None:
         """Return the message on a topic; None for a topic that is none of these."""
 
 
@@ -378,13 +379,16 @@ class MqttDoor:
     def _message(self, arrival: Arrival) -> Message | None:
         """Return the message in a publication; None for a topic that no format has."""
         publication = arrival.publication
-        message = self.topics.message(publication.topic, publication.payload or b"", arrival.received)
+        headers = user_properties(publication.properties) if publication.properties else NO_HEADERS
+        message = self.topics.message(publication.topic, publication.payload or b"", arrival.received, headers=headers)
         if message is None:
             metrics.UNMATCHED.inc()
             return None
         message.redelivered = publication.duplicate
         message.retained = publication.retained
         message.tag = publication.packet_id
+        if headers:
+            message.proof, message.repeat_key = proof_of(headers), repeat_key_of(headers)
         if publication.payload is None:
             message.too_large = publication.size
         return message

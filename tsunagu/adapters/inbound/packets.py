@@ -32,7 +32,7 @@ class Malformed(Exception):
 class Publication:
     """A PUBLISH packet that came in; `packet_id` is 0 at QoS 0; `size` is what its payload has, or had, in bytes.
 
-    A payload that was too long to be taken is None.
+    A payload that was too long to be taken is None. `properties` are those of MQTT 5, as they came.
     """
 
     topic: str
@@ -41,6 +41,7 @@ class Publication:
     duplicate: bool
     retained: bool
     size: int
+    properties: bytes = b""
 
 
 @dataclass(slots=True)
@@ -103,19 +104,21 @@ class Reader:
             if first & 0x06:
                 packet_id = data[at] << 8 | data[at + 1]
                 at += 2
+            properties = b""
             if self.version == V5:
                 size = data[at]
+                at += 1
                 if size & CONTINUES:
-                    at, size = _length(data, at)
+                    at, size = _length(data, at - 1)
+                if size:
+                    properties = data[at : at + size]
                     at += size
-                else:
-                    at += 1 + size
         except IndexError:
             raise Malformed("a PUBLISH packet is shorter than its header") from None
         if at > stop:
             raise Malformed("a PUBLISH packet is shorter than its header")
         payload = None if too_long else data[at:stop]
-        return Publication(topic, payload, packet_id, first & 0x08 != 0, first & 0x01 != 0, stop - at)
+        return Publication(topic, payload, packet_id, first & 0x08 != 0, first & 0x01 != 0, stop - at, properties)
 
 
 def _length(data: bytes, at: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from tsunagu.adapters.connections.book import RouteBook
+from tsunagu.adapters.connections.book import RouteBook, RoutedTopics
 from tsunagu.adapters.connections.route import compile_route
 from tsunagu.adapters.inbound.http import DeviceDoor
 from tsunagu.adapters.management.router import management_router
@@ -135,7 +135,7 @@ async def test_connections_and_routes_belong_to_a_tenant(place: Setting) -> None
         ({"device": {"header": "a b"}}, "header"),
         ({"connection": "plant"}, "connection"),
         ({"require": {"header": "X", "value": "short"}}, "require.value"),
-        ({"path": None, "topic": "a/{site}"}, "require and header"),
+        ({"path": None, "topic": "a/{site}"}, "require"),
         ({"format": "tabular", "apikey": None}, "apikey"),
     ],
 )
@@ -220,3 +220,15 @@ async def test_a_preview_takes_topics_and_paths_of_routes(place: Setting) -> Non
     }
     found = (await place.api.post(f"{BASE}/preview", json=asked)).json()
     assert found["entities"][0]["id"] == "urn:ngsi-ld:Gauge:F3"
+
+
+def test_a_topics_device_may_stand_in_a_user_property() -> None:
+    """MQTT 5; a message without it is set aside, and never guessed."""
+    entry = {"id": "r", "tenant": "north", "topic": "plant/{line}", "format": "iotagent_json", "apikey": "k"}
+    topics = RoutedTopics([compile_route({**entry, "device": {"header": "X-Device"}})], standard=False, realm="north")
+    found = topics.message("plant/3", b"{}", 0, headers={"x-device": "g1"})
+    assert found is not None
+    assert (found.named["device"], found.fault) == ("g1", None)
+    lost = topics.message("plant/3", b"{}", 0)
+    assert lost is not None
+    assert "X-Device" in str(lost.fault)
