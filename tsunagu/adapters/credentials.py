@@ -78,7 +78,7 @@ def check_proof(credential: Credential, proof: Proof | None, now: int) -> None:
         if not credential.trusts_mqtt:
             raise NotAllowed(
                 "the device has a credential, which this message does not show; send the token as user property "
-                "x-device-token (MQTT 5), or set internal_attributes.mqttAuthenticated where the MQTT broker knows the device"
+                "x-device-token (MQTT 5), or set internal_attributes.mqttAuthenticated where the MQTT broker knows it"
             )
     elif not credential.accepts(proof, now):
         raise NotAllowed("the device's own token is needed (Authorization: Bearer …), or its client certificate")

@@ -100,7 +100,7 @@ class Connection(Part):
 
 
 class Place(Part):
-    """Where something stands: in a header (MQTT 5: user property), or in the JSON body ("$.device.id", "items[0].id")."""
+    """Where something stands: in a header (MQTT 5: user property) or in the JSON body ("$.device.id", "a[0].id")."""
 
     header: Header | None = None
     json_path: Annotated[str, Field(min_length=1, max_length=256)] | None = Field(None, alias="json")
