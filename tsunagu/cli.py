@@ -22,7 +22,14 @@ HIGHEST_PORT = 65535
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; gives the exit code: 0 done, 1 it could not be done, 2 the command line is wrong."""
-    options = _parser().parse_args(arguments)
+    try:
+        options = _parser().parse_args(arguments)
+        return _run(options)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(options: argparse.Namespace) -> int:
     from tsunagu.up.problem import UpError
 
     try:
@@ -30,8 +37,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UpError as problem:
         print(f"tsunagu: {problem}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 130
     return done
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-PATIENCE = 60.0  # seconds to become ready, or to end, on a busy machine
+PATIENCE = 120.0  # seconds to become ready, or to end, on a busy machine
 
 
 class Up:
