@@ -99,6 +99,9 @@ class MemoryCatalogue:
         self._tell(tenant, kind, id, "deleted")
         return gone
 
+    async def discard(self, tenant, kind, ids):
+        return sum(self._kind(tenant, kind).pop(one, None) is not None for one in ids)
+
     async def find(self, tenant, kind, where=None, *, limit=0, offset=0, sort=()):
         found = [e for _, e in sorted(self._kind(tenant, kind).items()) if matches(e, where or {})]
         for name, direction in reversed(sort):

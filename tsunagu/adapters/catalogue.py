@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 Entry = dict[str, Any]
 
@@ -50,6 +50,9 @@ class Catalogue(Protocol):
 
     async def delete(self, tenant: str, kind: str, id: str) -> bool:  # noqa: A002
         """Remove an entry; tell whether there was one."""
+
+    async def discard(self, tenant: str, kind: str, ids: Sequence[str]) -> int:
+        """Remove entries of a kind that nobody watches, without announcing it; return how many there were."""
 
     async def find(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from tsunagu.adapters.catalogue import QUARANTINE, Catalogue, Entry
@@ -10,9 +9,9 @@ from tsunagu.adapters.message import Message
 
 if TYPE_CHECKING:
     from tsunagu.adapters.pipeline import Pipeline
-    from tsunagu.adapters.work import Work
 
 BATCH = 100
+MOST_TOLD = 1000
 
 
 def message_of(entry: Entry) -> Message | None:
@@ -46,15 +45,16 @@ def shown(entry: Entry) -> dict[str, Any]:
 async def replay(pipeline: Pipeline, catalogue: Catalogue, tenant: str, where: Entry) -> dict[str, Any]:
     """Take the messages of all entries that match once more, in the order and with the time of their receipt.
 
-    What is taken leaves the quarantine; what still fails stays, with its present reason. Raises SinkUnavailable.
+    What is taken leaves the quarantine; what still fails stays, with its present reason. Returns how many were
+    `replayed` and `refused`, and which `failed`, the first MOST_TOLD of them. Raises SinkUnavailable.
     """
-    taken, start = 0, ""
+    taken, refused, start = 0, 0, ""
     failed: list[dict[str, Any]] = []
     while True:
         after = {**where, "id": {**where.get("id", {}), "$gt": start}}
         entries = await catalogue.find(tenant, QUARANTINE, after, limit=BATCH, sort=(("id", 1),))
         if not entries:
-            return {"replayed": taken, "failed": failed}
+            return {"replayed": taken, "refused": refused, "failed": failed}
         start = entries[-1]["id"]
         messages = [(entry, message) for entry in entries if (message := message_of(entry)) is not None]
         work = await pipeline.prepare([message for _, message in messages])
@@ -62,15 +62,11 @@ async def replay(pipeline: Pipeline, catalogue: Catalogue, tenant: str, where: E
             one.discard = True
         await pipeline.commit(work)
         done = [(entry, one) for (entry, _), one in zip(messages, work, strict=True)]
-        await asyncio.gather(*(_settle(catalogue, tenant, entry, one) for entry, one in done))
-        refused = [{"id": entry["id"], "reason": one.error.body()} for entry, one in done if one.error is not None]
-        failed += refused
-        taken += len(done) - len(refused)
-
-
-async def _settle(catalogue: Catalogue, tenant: str, entry: Entry, work: Work) -> None:
-    """Remove an entry whose message is stored; note the present reason of one that failed again."""
-    if work.error is None:
-        await catalogue.delete(tenant, QUARANTINE, entry["id"])
-    elif (reason := work.error.body()) != entry["reason"]:
-        await catalogue.replace(tenant, QUARANTINE, entry["id"], {**entry, "reason": reason})
+        stored = [entry["id"] for entry, one in done if one.error is None]
+        await catalogue.discard(tenant, QUARANTINE, stored)
+        again = [(entry, one.error.body()) for entry, one in done if one.error is not None]
+        for entry, reason in again:
+            if reason != entry["reason"]:
+                await catalogue.change(tenant, QUARANTINE, entry["id"], {"reason": reason})
+        failed += [{"id": entry["id"], "reason": reason} for entry, reason in again[: MOST_TOLD - len(failed)]]
+        taken, refused = taken + len(stored), refused + len(again)

@@ -42,7 +42,7 @@ def _replay(remote: Remote, options: argparse.Namespace) -> Lines:
     found = remote.post(f"{BASE}/quarantine/replay", {name: value for name, value in given.items() if value})
 
     def lines() -> Iterator[str]:
-        yield f"{found['replayed']} taken, {len(found['failed'])} still set aside"
+        yield f"{found['replayed']} taken, {found['refused']} still set aside"
         for one in found["failed"][:20]:
             yield f"  {one['id']}  {one['reason']['name']}: {one['reason']['message']}"
 

@@ -154,7 +154,7 @@ async def test_quarantined_messages_are_replayed_after_the_template_is_mended(
     mended = [{**GROUP["attributes"][0], "expression": "wl|parseint / 100"}]
     await place.store.change_group("", "/", "/iot/json", "k", changes={"attributes": mended})
     answer = (await api.post(f"{BASE}/quarantine/replay")).json()
-    assert (answer["replayed"], len(answer["failed"])) == (450, 1)
+    assert (answer["replayed"], answer["refused"], len(answer["failed"])) == (450, 1, 1)
     assert [update.attrs["waterLevel"]["value"] for update in place.sink.updates] == [n / 100 for n in range(450)]
     assert place.sink.updates[0].attrs["waterLevel"]["observedAt"] == "2026-07-18T19:10:41Z"
     assert [entry["reason"]["name"] for entry in place.quarantined] == ["BAD_PAYLOAD"]

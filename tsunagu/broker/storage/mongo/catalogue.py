@@ -21,7 +21,7 @@ from tsunagu.broker.storage.catalogue import Announcement, Deed, Entry
 from tsunagu.broker.storage.mongo.faults import translated
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from pymongo.asynchronous.client_session import AsyncClientSession
 
@@ -157,6 +157,14 @@ class MongoCatalogue:
             return (await self._databases.of(tenant)[kind].delete_one({"_id": id}, session=session)).deleted_count > 0
 
         return await self._announced(tenant, kind, id, "deleted", write)
+
+    async def discard(self, tenant: str, kind: str, ids: Sequence[str]) -> int:
+        """Remove entries of a kind that nobody watches, without announcing it; return how many there were."""
+        if not ids:
+            return 0
+        with translated():
+            result = await self._databases.of(tenant)[kind].delete_many({"_id": {"$in": list(ids)}})
+        return result.deleted_count
 
     async def find(
         self,
