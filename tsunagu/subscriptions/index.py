@@ -198,9 +198,9 @@ class SubscriptionIndex:
 
     def add(self, subscription: Subscription) -> None:
         """Put a subscription in."""
+        placement = placement_of(subscription)
         self._count += 1
         self.late += subscription.late
-        placement = placement_of(subscription)
         for kind, name in placement.keys:
             if kind == PREFIX:
                 self._prefixes[len(name)] = self._prefixes.get(len(name), 0) + 1

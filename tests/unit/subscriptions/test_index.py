@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -141,3 +143,12 @@ def test_areas_are_looked_up_by_place() -> None:
 def test_the_start_of_a_pattern(pattern: str, prefix: str) -> None:
     """What an idPattern requires at the start of an id is seen where it is plain."""
     assert prefix_of(pattern) == prefix
+
+
+def test_what_cannot_be_placed_leaves_nothing() -> None:
+    """A subscription whose stored form cannot be read is not half in the index."""
+    index = SubscriptionIndex()
+    with pytest.raises(KeyError):
+        index.add(replace(subscription(), source=b"{}"))
+    assert len(index) == 0
+    assert not any(index._shelves.values())
