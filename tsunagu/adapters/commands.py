@@ -1,9 +1,9 @@
 """Commands to devices, with states: queued, sent, acknowledged, expired, failed.
 
-A device that speaks MQTT gets a command at once on /<apikey>/<device>/cmd; one with an HTTP endpoint has it pushed
-there; one with transport HTTP and no endpoint, or with `polling`, fetches it with getCmd=1. The entity tells what
-FIWARE's agents tell: `<command>_status` PENDING, DELIVERED (fetched), OK, EXPIRED, ERROR, and `<command>_info`, the
-result. The command itself is kept in the catalogue, so that a restart loses none.
+A device that speaks MQTT gets a command at once on /<apikey>/<device>/cmd, one behind ChirpStack as a downlink; one
+with an HTTP endpoint has it pushed there; one with transport HTTP and no endpoint, or with `polling`, fetches it with
+getCmd=1. The entity tells what FIWARE's agents tell: `<command>_status` PENDING, DELIVERED (fetched), OK, EXPIRED,
+ERROR, and `<command>_info`, the result. The command itself is kept in the catalogue, so that a restart loses none.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from tsunagu.adapters import clock
 from tsunagu.adapters.command_payload import ULTRALIGHT, content_type, payload_of, results_in
 from tsunagu.adapters.command_push import headers_of, url_of
 from tsunagu.adapters.devices.registry import canonical
+from tsunagu.adapters.downlink import CHIRPSTACK, topic_of, wrapped
 from tsunagu.adapters.errors import BadMeasure, BadPayload
 from tsunagu.adapters.sink import EntityUpdate, SinkUnavailable
 
@@ -78,7 +79,7 @@ class Commands:
                 "deviceId": plan.device_id,
                 "name": command["name"],
                 "value": value,
-                "payload": payload_of(plan, {**command, "name": command.get("key") or command["name"]}, value),
+                "payload": _payload(plan, command, value),
                 "entity": [plan.entity_id, plan.entity_type],
                 "ultralight": plan.resource in ULTRALIGHT,
                 **address_of(plan, command, value),
@@ -230,8 +231,16 @@ def address_of(plan: Plan, command: Entry, value: Any) -> Entry:
     if plan.transport == "HTTP":
         return {}
     mqtt = command.get("mqtt") or {}
-    topic = f"{plan.slash}{plan.apikey}/{plan.device_id}/cmd"
+    network = plan.resource == CHIRPSTACK
+    topic = topic_of(plan) if network else f"{plan.slash}{plan.apikey}/{plan.device_id}/cmd"
     return {"topic": topic, "qos": int(mqtt.get("qos", 1)), "retain": bool(mqtt.get("retain", False))}
+
+
+def _payload(plan: Plan, command: Entry, value: Any) -> bytes:
+    """Return what goes to the device, or to its network server. Raises BadMeasure, BadExpression."""
+    payload = payload_of(plan, {**command, "name": command.get("key") or command["name"]}, value)
+    network = plan.resource == CHIRPSTACK and "topic" in address_of(plan, command, value)
+    return wrapped(plan, command, payload) if network else payload
 
 
 def command_of(plan: Plan, name: str) -> Entry:

@@ -19,6 +19,7 @@ import structlog
 from tsunagu.adapters import clock
 from tsunagu.adapters.command_payload import ULTRALIGHT, content_type, payload_of, results_in
 from tsunagu.adapters.commands import address_of
+from tsunagu.adapters.downlink import CHIRPSTACK
 from tsunagu.adapters.errors import DeviceError
 from tsunagu.adapters.jexl.operators import as_text
 from tsunagu.adapters.message import Message
@@ -108,7 +109,9 @@ class LazyAttributes:
 
     async def _send(self, plan: Plan) -> list[str]:
         """Ask one device for all its lazy attributes; return those that it was asked for."""
-        asked = []
+        asked: list[str] = []
+        if plan.resource == CHIRPSTACK:
+            return asked  # a LoRaWAN device hears nothing until it speaks
         for lazy in plan.lazy:
             question = lazy_command(lazy)
             address = address_of(plan, question, "")

@@ -19,6 +19,7 @@ from tsunagu.adapters.decoders import unpacker
 from tsunagu.adapters.device_models.merge import name_of, with_template
 from tsunagu.adapters.devices.explicit import Explicit, Listed, compile_explicit
 from tsunagu.adapters.devices.links import Link, compile_links
+from tsunagu.adapters.downlink import Downlink, downlink_of
 from tsunagu.adapters.errors import BadMeasure, DeviceError
 from tsunagu.adapters.health import HealthRule, rule_of
 from tsunagu.adapters.jexl import Expression, compile_expression
@@ -86,6 +87,7 @@ class Plan:
     settings: dict[str, Any] = field(default_factory=dict)
     commands: tuple[dict[str, Any], ...] = ()
     lazy: tuple[dict[str, Any], ...] = ()
+    downlink: Downlink | None = None
     transport: str = ""
     endpoint: Expression | str | None = None
     polling: bool = False
@@ -214,6 +216,7 @@ def compile_plan(device: Mapping[str, Any], group: Mapping[str, Any]) -> Plan:
         sequence=sequence_of(settings),
         commands=tuple(merge_attributes(device.get("commands"), group.get("commands"))),
         lazy=tuple(lazy),
+        downlink=downlink_of(settings),
         transport=str(device.get("transport") or group.get("transport") or "").upper(),
         endpoint=_endpoint(device.get("endpoint") or group.get("endpoint")),
         polling=device.get("polling") is True,
