@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tsunagu.adapters.commands import Commands
     from tsunagu.adapters.devices.registry import DeviceRegistry
     from tsunagu.adapters.health import Watch
+    from tsunagu.adapters.management.preview import Foresee
     from tsunagu.adapters.message import Message
     from tsunagu.adapters.pseudonyms import Pseudonyms
     from tsunagu.adapters.quarantine import Quarantine
@@ -43,7 +44,7 @@ log = structlog.get_logger(__name__)
 
 
 class Pipeline:
-    """The way of a device message. One per process; all doors share it."""
+    """The way of a device message. One per process; all doors share it. `foresee` is set by app.py."""
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class Pipeline:
         self.pseudonyms = pseudonyms
         self.time_policy = time_policy or TimePolicy()
         self.commands = commands
+        self.foresee: Foresee | None = None
         self.reduction = Reduction(sink, pseudonyms)
 
     async def prepare(self, messages: Sequence[Message]) -> list[Work]:

@@ -26,6 +26,7 @@ from tsunagu.adapters.quarantine import CatalogueQuarantine
 from tsunagu.app.command_watch import CommandWatch
 from tsunagu.app.configuration_watch import ConfigurationWatch
 from tsunagu.app.device_push import DevicePusher
+from tsunagu.app.foresight import Foresight
 from tsunagu.app.lazy_entities import LazyEntities, written
 from tsunagu.app.mqtt import connections, main_door
 from tsunagu.app.sink import BrokerSink
@@ -130,6 +131,7 @@ class Parts:
             self.reader.pages, self.dispatcher, self.command_watch, self.configuration_watch, self.feeds
         )
         self.pipeline = self._pipeline()
+        self.pipeline.foresee = Foresight(self.sink, self.entities, self.dispatcher.store)
         self.read_entities.lazy = LazyAttributes(
             requests, self.commands, self.pipeline, partial(written, self.entities)
         )

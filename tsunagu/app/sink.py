@@ -42,7 +42,7 @@ class BrokerSink:
         places: list[int] = []
         for place, update in enumerate(updates):
             try:
-                reports.append(self._report(update))
+                reports.append(self.report_of(update))
                 places.append(place)
             except BadRequestData as error:
                 outcomes[place] = Outcome("refused", error.detail)
@@ -52,7 +52,7 @@ class BrokerSink:
             raise SinkUnavailable(error.detail, error.retry_after) from error
         return _outcomes(outcomes, places, answers)
 
-    def _report(self, update: EntityUpdate) -> Report:
+    def report_of(self, update: EntityUpdate) -> Report:
         """Return the report of an update. Raises BadRequestData."""
         entity = expand_entity({"id": update.id, "type": update.type, **update.attrs}, CORE)
         static = self._static(update) if update.static else None

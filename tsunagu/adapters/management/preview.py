@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tsunagu.adapters.devices.plan import Plan, compile_plan
 from tsunagu.adapters.errors import DeviceNotFound
 from tsunagu.adapters.pipeline import Pipeline
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from tsunagu.adapters.catalogue import Entry
     from tsunagu.adapters.devices.registry import CatalogueRegistry
     from tsunagu.adapters.message import Measure, Message
+    from tsunagu.adapters.sink import EntityUpdate
     from tsunagu.adapters.work import Work
 
 HIDDEN = ("tag", "address", "apikey")
+
+
+class Foresee(Protocol):
+    """Who knows the subscriptions."""
+
+    async def __call__(self, tenant: str, updates: Sequence[EntityUpdate]) -> list[str]:
+        """Return the ids of those that would be told of these updates. Raises the catalogue's fault when it is away."""
 
 
 class TrialRegistry:
@@ -64,7 +72,10 @@ class TrialRegistry:
 async def preview(
     pipeline: Pipeline, message: Message, *, group: Entry | None = None, device: Entry | None = None
 ) -> dict[str, Any]:
-    """Return what a message would become: readings, entities, or the error. Raises SinkUnavailable."""
+    """Return what a message would become: readings, entities, or the error, and which subscriptions would be told.
+
+    Raises SinkUnavailable.
+    """
     trial = Pipeline(
         sink=pipeline.sink,
         registry=TrialRegistry(pipeline.registry, group, device),  # type: ignore[arg-type]
@@ -73,12 +84,20 @@ async def preview(
         time_policy=pipeline.time_policy,
     )
     (work,) = await trial.prepare([message])
-    return shown(work)
+    found = shown(work)
+    if pipeline.foresee is not None:
+        found["subscriptions"] = await pipeline.foresee(work.tenant, updates_of(work))
+    return found
+
+
+def updates_of(work: Work) -> list[EntityUpdate]:
+    """Return what a message would write; nothing if it cannot be taken."""
+    return [update for item in work.items for update in item.updates] if work.error is None else []
 
 
 def shown(work: Work) -> dict[str, Any]:
     """Return what became of a message in the form of the preview."""
-    updates = [update for item in work.items for update in item.updates] if work.error is None else []
+    updates = updates_of(work)
     return {
         "format": work.message.format,
         "tenant": work.tenant,

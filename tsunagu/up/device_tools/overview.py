@@ -81,6 +81,7 @@ def _preview(remote: Remote, options: argparse.Namespace) -> Lines:
         for entity in found["entities"]:
             yield f"{entity['id']} ({entity['type']})"
             yield from (f"  {line}" for line in members({k: v for k, v in entity.items() if k not in ("id", "type")}))
+        yield from (f"would fire {subscription}" for subscription in found.get("subscriptions", ()))
 
     return shown(found, options, lines)
 
