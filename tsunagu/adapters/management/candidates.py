@@ -12,15 +12,19 @@ from tsunagu.adapters.message import Measure
 from tsunagu.adapters.registry import FORMATS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from tsunagu.adapters.pipeline import Pipeline
     from tsunagu.adapters.provisioning.store import ProvisioningStore
 
 MAX_ENTRIES = 20_000
+ALIKE = 0.3  # the share of keys that a model and a message have in common
+MOST_GUESSES = 3
 UNKNOWN = {"reason.name": "DEVICE_NOT_FOUND"}
 
 
-async def candidates(catalogue: Catalogue, tenant: str) -> list[dict[str, Any]]:
-    """Return the devices that are not admitted, those that sent most first."""
+async def candidates(catalogue: Catalogue, tenant: str, models: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Return the devices that are not admitted, those that sent most first, with the models that they resemble."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     entries = await catalogue.find(tenant, QUARANTINE, UNKNOWN, limit=MAX_ENTRIES, sort=(("id", 1),))
     for entry in entries:
@@ -41,15 +45,24 @@ async def candidates(catalogue: Catalogue, tenant: str) -> list[dict[str, Any]]:
         one["count"] += 1
         one["lastSeen"] = received
         one["_last"] = entry
+    groups = await catalogue.find("", GROUPS, {"service": tenant})
+    types = {group["apikey"]: group.get("entity_type") for group in reversed(groups)}
     for one in found.values():
         one["sample"] = sample(one.pop("_last"))
-        one["entityType"] = await _entity_type(catalogue, tenant, one["apikey"])
+        one["entityType"] = types.get(one["apikey"])
+        one["modelsLike"] = models_like(one["sample"] or {}, models)
     return sorted(found.values(), key=lambda one: -one["count"])
 
 
-async def _entity_type(catalogue: Catalogue, tenant: str, apikey: str) -> str | None:
-    groups = await catalogue.find("", GROUPS, {"apikey": apikey, "service": tenant}, limit=1)
-    return groups[0].get("entity_type") if groups else None
+def models_like(values: Mapping[str, Any], models: Sequence[Entry]) -> list[str]:
+    """Return the device models whose attributes are about those of a message, the most alike first: guesses."""
+    alike: list[tuple[float, str]] = []
+    for model in models:
+        keys = {one.get("object_id") or one["name"] for one in model.get("attributes") or ()}
+        share = len(keys & values.keys()) / len(keys | values.keys()) if keys else 0.0
+        if share >= ALIKE:
+            alike.append((-share, f"{model['id']}@{model['version']}"))
+    return [name for _, name in sorted(alike)[:MOST_GUESSES]]
 
 
 def sample(entry: Entry) -> dict[str, Any] | None:

@@ -216,7 +216,8 @@ def _add_quarantine(router: APIRouter, store: ProvisioningStore, door: DeviceDoo
 def _add_candidates(router: APIRouter, store: ProvisioningStore, door: DeviceDoor) -> None:
     @router.get("/candidates", summary="Devices that sent messages and are not admitted")
     async def list_candidates(request: Request) -> Response:
-        found = await candidates.candidates(store.catalogue, tenant_of(request))
+        tenant = tenant_of(request)
+        found = await candidates.candidates(store.catalogue, tenant, await store.models.of(tenant))
         return json_answer({"count": len(found), "candidates": found})
 
     @router.post("/candidates/admit", summary="Provision candidates and replay their messages")

@@ -52,10 +52,18 @@ def _replay(remote: Remote, options: argparse.Namespace) -> Lines:
 def _candidates(remote: Remote, options: argparse.Namespace) -> Lines:
     found = remote.get(f"{BASE}/candidates")["candidates"]
     rows = [
-        (one["deviceId"], one["apikey"], one["format"], one["count"], one["lastSeen"], cut(one["sample"] or ""))
+        (
+            one["deviceId"],
+            one["apikey"],
+            one["format"],
+            one["count"],
+            one["lastSeen"],
+            ", ".join(one["modelsLike"]),
+            cut(one["sample"] or ""),
+        )
         for one in found
     ]
-    heads = ("DEVICE", "APIKEY", "FORMAT", "MESSAGES", "LAST SEEN", "SAMPLE")
+    heads = ("DEVICE", "APIKEY", "FORMAT", "MESSAGES", "LAST SEEN", "LIKE", "SAMPLE")
     return shown(found, options, lambda: grid(heads, rows, "nobody waits to be admitted"))
 
 

@@ -8,7 +8,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from tsunagu.adapters.device_models.store import shipped
 from tsunagu.adapters.inbound.http import DeviceDoor
+from tsunagu.adapters.management.candidates import models_like
 from tsunagu.adapters.management.router import management_router
 from tsunagu.adapters.message import Message
 
@@ -183,6 +185,23 @@ async def test_a_quarantined_message_is_previewed(api: httpx.AsyncClient, place:
     ] == 1
 
 
+@pytest.mark.parametrize(
+    ("values", "guessed"),
+    [
+        ({"battery": 100, "depth": 2}, ["milesight-em500-swl", "milesight-em500-udl"]),
+        ({"battery": 100, "distance": 30}, ["milesight-em500-udl", "milesight-em500-swl"]),
+        ({"Node_type": "LDDS75", "Bat": 3.35, "Distance": 1240, "Interrupt_status": 0}, ["dragino-ldds75"]),
+        ({"wl": 2.14}, []),
+        ({}, []),
+    ],
+)
+def test_a_candidates_message_leads_to_the_models_that_it_resembles(values: dict[str, Any], guessed: list[str]) -> None:
+    """The most alike first; a guess for a person to check."""
+    found = [name.partition("@")[0] for name in models_like(values, shipped())]
+    assert found[:1] == guessed[:1]
+    assert set(found) <= set(guessed)
+
+
 async def test_unknown_devices_are_candidates_until_they_are_admitted(api: httpx.AsyncClient, place: Site) -> None:
     """Count, sample, type; admitting provisions and replays."""
     for number in range(3):
@@ -200,6 +219,7 @@ async def test_unknown_devices_are_candidates_until_they_are_admitted(api: httpx
                 "lastSeen": "2026-07-18T19:10:43Z",
                 "sample": {"wl": 2},
                 "entityType": "RiverLevelObserved",
+                "modelsLike": [],
             }
         ],
     }
