@@ -26,6 +26,7 @@ LATEST = 4_102_444_800_000  # the year 2100
 DAY = 86_400_000
 ZEROS = ((-DAY, 367 * DAY), (315_964_800_000 - DAY, 8 * DAY), (946_684_800_000 - DAY, 2 * DAY))
 SET_SINCE = sum(ZEROS[-1])
+LONGEST_DATE = len("2026-07-19")
 
 # Epoch units by magnitude; the ranges do not meet for any date between 1973 and 2100.
 UNITS = ((1e8, 1e10, 1000.0), (1e11, 1e13, 1.0), (1e14, 1e16, 1e-3), (1e17, 1e19, 1e-6))
@@ -114,12 +115,12 @@ def read_number(number: float) -> int:
 
 def is_unset(milliseconds: int) -> bool:
     """Tell whether a time is that of a clock that was never set: soon after 1970, 1980-01-06 (GPS) or 2000-01-01."""
-    return milliseconds < SET_SINCE and any(0 <= milliseconds - zero < span for zero, span in ZEROS)
+    return any(0 <= milliseconds - zero < span for zero, span in ZEROS)
 
 
 def is_date(text: str) -> bool:
     """Tell whether a text is a date alone, without a time of day."""
-    return len(text) <= len("2026-07-19") and DATE.fullmatch(text.strip()) is not None
+    return DATE.fullmatch(text.strip()) is not None
 
 
 def in_range(milliseconds: int, given: object) -> int:

@@ -80,10 +80,7 @@ def _map_item(message: Message, item: Item, index: int) -> None:
     reading = item.reading
     assert item.plan is not None
     assert item.stamp is not None
-    if isinstance(reading, CommandResult) and (lazy := item.plan.lazy_of(reading.command)) is not None:
-        value = {lazy.get("object_id") or lazy["name"]: reading.result}
-        item.updates = map_measure(item.plan, Measure(reading.apikey, reading.device_id, value), item.stamp)
-    elif isinstance(reading, Measure):
+    if isinstance(reading, Measure):
         item.updates = map_measure(item.plan, reading, item.stamp)
         if item.stamp.late:
             for update in item.updates:
@@ -95,13 +92,20 @@ def _map_item(message: Message, item: Item, index: int) -> None:
     elif isinstance(reading, Heartbeat):
         item.updates = [map_heartbeat(item.plan, reading, item.stamp)]
     elif isinstance(reading, CommandResult):
-        item.updates = [command_result(item.plan, reading, item.stamp)]
+        item.updates = command_result(item.plan, reading, item.stamp)
     elif isinstance(reading, ConfigurationRequest):
         item.updates = []
 
 
-def command_result(plan: Plan, reading: CommandResult, taken: Stamp) -> EntityUpdate:
-    """Return the update that a command's result makes: `<command>_status` and `<command>_info` (iotagent-node-lib)."""
+def command_result(plan: Plan, reading: CommandResult, taken: Stamp) -> list[EntityUpdate]:
+    """Return the updates that a command's result makes: `<command>_status` and `<command>_info` (iotagent-node-lib).
+
+    The result of a lazy attribute is its value.
+    """
+    lazy = plan.lazy_of(reading.command)
+    if lazy is not None:
+        value = {lazy.get("object_id") or lazy["name"]: reading.result}
+        return map_measure(plan, Measure(reading.apikey, reading.device_id, value), taken)
     attrs = {
         f"{plan.name_of(reading.command)}_status": {"type": "Property", "value": "OK", "observedAt": taken.text},
         f"{plan.name_of(reading.command)}_info": {
@@ -110,7 +114,7 @@ def command_result(plan: Plan, reading: CommandResult, taken: Stamp) -> EntityUp
             "observedAt": taken.text,
         },
     }
-    return EntityUpdate(plan.entity_id, plan.entity_type, attrs)
+    return [EntityUpdate(plan.entity_id, plan.entity_type, attrs)]
 
 
 def validate(work: Sequence[Work]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tsunagu.adapters.counters import CountReducer, flow_id
 from tsunagu.adapters.health import HealthMonitor
 from tsunagu.adapters.judgement import Judge
-from tsunagu.adapters.message import Count, Sighting
+from tsunagu.adapters.message import Count, Measure, Sighting
 from tsunagu.adapters.positions import Positions
 from tsunagu.adapters.registry import FORMATS
 from tsunagu.adapters.sightings import SightingReducer, TagRules
@@ -42,6 +42,8 @@ class Reduction:
                 continue
             try:
                 for item in one.items:
+                    if _is_plain(item):
+                        continue
                     self._watch(one, item)
                     self._judge(one, item)
                     self._condense(one, item, pseudonyms.get(one.tenant))
@@ -58,7 +60,10 @@ class Reduction:
                 continue
             try:
                 for item in one.items:
-                    await self._read(one, item, names)
+                    if not _is_plain(item):
+                        await self._read(one, item, names)
+                    for update in item.updates:
+                        self.positions.note(one.tenant, update)
             except SinkUnavailable:
                 raise
             except Exception as error:  # noqa: BLE001 - the others of the batch go on
@@ -80,8 +85,6 @@ class Reduction:
                 self.judge.note(one.tenant, entity_id, plan.judgement, stored)
         if plan.health is not None and counter_of(reading) is not None:
             await self.health.resume(plan, one.message.received, self._sink)
-        for update in item.updates:
-            self.positions.note(one.tenant, update)
 
     def _watch(self, one: Work, item: Item) -> None:
         """Note a sign of life of a device that is watched."""
@@ -148,3 +151,9 @@ class Reduction:
                 plan = registry.known(FORMATS[one.message.format].resources, apikey, device)
                 if plan is not None:
                     self.health.failed(plan, one.message.received)
+
+
+def _is_plain(item: Item) -> bool:
+    """Tell whether nothing of what came before concerns a reading: most measures are such."""
+    plan = item.plan
+    return plan is not None and plan.health is None and plan.judgement is None and type(item.reading) is Measure

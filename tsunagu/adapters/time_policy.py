@@ -79,13 +79,13 @@ def stamp(given: Any, received: int, local: tzinfo = UTC, *, policy: TimePolicy)
     """Return the time that an observation counts as. Raises BadTimestamp if the device's time cannot be read."""
     if given is None:
         return Stamp(received, clock.iso(received), dated=False)
-    if type(given) is str and clock.is_date(given):
+    if type(given) is str and len(given) <= clock.LONGEST_DATE and clock.is_date(given):
         raise BadTimestamp(
             f"time {given!r} has no time of day; an attribute TimeInstant with an expression such as "
             f"date + 'T00:00:00+09:00' may say which is meant"
         )
     observed = clock.read_time(given, local)
-    if clock.is_unset(observed):
+    if observed < clock.SET_SINCE and clock.is_unset(observed):
         return Stamp(received, clock.iso(received), dated=False, extra=_not_true("clockNotSet", observed, received))
     ahead = observed - received
     if ahead > policy.max_ahead:
