@@ -24,6 +24,7 @@ from tsunagu.adapters.errors import DeviceError
 from tsunagu.adapters.jexl.operators import as_text
 from tsunagu.adapters.message import Message
 from tsunagu.adapters.sink import SinkUnavailable
+from tsunagu.background import end
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -47,10 +48,9 @@ Key = tuple[str, str]
 
 
 class LazyAttributes:
-    """Asks devices for the lazy attributes of entities.
+    """Asks devices for the lazy attributes of entities. `await stop()` ends what is being asked.
 
-    `times(tenant, entity)` returns when each attribute of an entity was last written, {} for none; `take` is how an
-    answer over HTTP comes in; app.py gives both.
+    `times(tenant, entity)` returns when each attribute of an entity was last written, {} for none; app.py gives it.
     """
 
     def __init__(self, requests: CommandRequests, commands: Commands, pipeline: Pipeline, times: Times) -> None:
@@ -74,7 +74,11 @@ class LazyAttributes:
         if task is None:
             task = self._asking[key] = asyncio.create_task(self._ask(key), name="lazy attributes")
             task.add_done_callback(lambda _: self._asking.pop(key, None))
-        await asyncio.shield(task)
+        await asyncio.wait((task,))
+
+    async def stop(self) -> None:
+        """Ask nobody any more; who still waits gets what is stored."""
+        await end(*self._asking.values())
 
     async def _ask(self, key: Key) -> None:
         rest = SILENT

@@ -132,7 +132,7 @@ class Parts:
         )
         self.pipeline = self._pipeline()
         self.pipeline.foresee = Foresight(self.sink, self.entities, self.dispatcher.store)
-        self.read_entities.lazy = LazyAttributes(
+        self.lazy = self.read_entities.lazy = LazyAttributes(
             requests, self.commands, self.pipeline, partial(written, self.entities)
         )
         self.door = DeviceDoor(
@@ -268,6 +268,7 @@ class Parts:
         await end(*self._tasks)
         await self.command_watch.stop()
         await self.configuration_watch.stop()
+        await self.lazy.stop()
         await self.committer.close()
         await self.pusher.close()
         await self.dispatcher.drain(DRAIN_SECONDS)

@@ -101,6 +101,15 @@ async def test_a_device_that_fetches_its_commands_is_not_asked(house: House) -> 
     assert (house.wire.sent, house.endpoint.posted) == ([], [])
 
 
+async def test_whoever_waits_when_all_ends_goes_on(house: House) -> None:
+    """With what is stored."""
+    await house.provision()
+    asking = asyncio.create_task(house.lazy.refresh("", LAMP))
+    await asyncio.sleep(0.05)
+    await house.lazy.stop()
+    await asking
+
+
 async def test_an_entity_without_lazy_attributes_is_forgotten(house: House) -> None:
     """What is not provisioned any more is not looked for again."""
     await house.provision()
