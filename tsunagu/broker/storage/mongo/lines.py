@@ -36,7 +36,6 @@ log = structlog.get_logger(__name__)
 LINES = 64  # connections of one process that reads have to themselves
 OP_MSG = 2013
 HEAD = struct.Struct("<iiiiIB")  # length, number, number answered, OP_MSG, flags, kind of section (a document)
-LENGTH = struct.Struct("<i")
 LARGEST = 16 * 1024 * 1024  # bytes of a command
 
 
