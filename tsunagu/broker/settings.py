@@ -64,7 +64,7 @@ class Settings(BaseModel):
     store_timeout: float = Field(5.0, gt=0, description="seconds to wait for MongoDB before answering 503")
 
     intake_limit: int = Field(
-        1024 * 1024, ge=1, description="bytes of larger bodies that are worked on at once; the others wait as bytes"
+        512 * 1024, ge=1, description="bytes of larger bodies that are worked on at once; the others wait as bytes"
     )
     max_body: int = Field(10 * 1024 * 1024, ge=1024, description="bytes of a request body at most (413)")
     max_depth: int = Field(64, ge=4, description="nesting of a request body at most")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 SMALL = 16 * 1024
-WAITING = 32  # times the room: so many bytes may wait
+WAITING = 64  # times the room: so many bytes may wait
 
 
 class Intake:
