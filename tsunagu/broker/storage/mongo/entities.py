@@ -196,7 +196,8 @@ class MongoReader:
     async def explain(self, tenant: str, query: EntityQuery, *, limit: int) -> dict[str, Any]:
         """Return how MongoDB finds the first page of a query: index, keys and documents looked at, time in ms.
 
-        Also the filter itself, and whether what it finds is tested once more or ranked in memory.
+        Also the filter itself, and whether what it finds is tested once more or ranked in memory. What is near a place
+        is told as MongoDB's own search finds it, which a circle mostly spares (`nearby`).
         """
         members = await self._indexes.members(tenant) if self._indexes is not None else {}
         with translated():

@@ -8,11 +8,13 @@ for a type that has other geometries, and where the circle held too few or too m
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from tsunagu.broker.errors import TooManyResults
 from tsunagu.broker.query.ast import EntityQuery
 from tsunagu.broker.query.geo_match import compile_distance, compile_geo
 from tsunagu.broker.storage.mongo.areas import AREAS, DONE
@@ -70,7 +72,9 @@ class Nearby:
         cell = (tenant, where["type"], round(longitude * CELLS_A_DEGREE), round(latitude * CELLS_A_DEGREE))
         known = self._densities.get(cell, 0.0)
         radius = _radius(geo, limit, known)
-        found, density = await self._circled(tenant, where, geo, radius, limit, times=times)
+        found: list[Document] | None = None
+        with contextlib.suppress(TooManyResults):  # a circle may hold more than is wanted, of large entities
+            found, density = await self._circled(tenant, where, geo, radius, limit, times=times)
         if found is None:
             found, density = await self._searched(tenant, where, geo, limit, times=times)
         elif known:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.unit.broker.storage.mongo.conftest import Store
+from tsunagu.broker.errors import TooManyResults
 from tsunagu.broker.jsonld.context import CORE
 from tsunagu.broker.operations.batch import Batch
 from tsunagu.broker.query.ast import EntityQuery
@@ -104,6 +105,19 @@ async def test_circles_are_as_large_as_it_takes(
     assert asked.count("$nearSphere") <= 8
     assert asked.count("$geoWithin") == 40
     assert sum(read) < 40 * 45
+
+
+async def test_a_circle_of_large_entities_is_no_obstacle(
+    store: Store, reader: MongoReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a circle holds more than an answer may, the page is found all the same."""
+    await Batch(store.committer).create("", [gauge(f"p{n:02d}", "Point", [134 + n / 10_000, 34]) for n in range(40)])
+
+    async def overwhelmed(*_: Any, **__: Any) -> Any:
+        raise TooManyResults("more than 64 MiB")
+
+    monkeypatch.setattr(reader._nearby, "_circled", overwhelmed)
+    assert await found(reader, near((134.0, 34.0), 9000), limit=5) == [f"urn:p{n:02d}" for n in range(5)]
 
 
 async def test_a_type_that_gets_an_area_is_searched_for_areas(store: Store, reader: MongoReader) -> None:
