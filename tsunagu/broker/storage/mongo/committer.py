@@ -104,7 +104,7 @@ class Committer:
 
     async def submit_all(self, tenant: str, writes: Sequence[Write]) -> list[Any | NgsiError]:
         """Commit several writes; return for each its answer or its error, in order."""
-        return await self.queue(tenant, writes) if writes else []
+        return await self.queue(tenant, writes)
 
     def queue(
         self, tenant: str, writes: Sequence[Write], *, succession: Succession | None = None
@@ -114,6 +114,10 @@ class Committer:
             raise Unavailable("the broker is shutting down", retry_after=5)
         if succession is not None and succession.broken:
             raise Unavailable("writes that come before these wait to be sent again", retry_after=1)
+        if not writes:  # nothing would ever answer them
+            answered: asyncio.Future[list[Any | NgsiError]] = asyncio.get_running_loop().create_future()
+            answered.set_result([])
+            return answered
         lane = self._lanes.get(tenant)
         if lane is None:
             lane = self._lanes[tenant] = Lane(queue_limit=self._queue_limit)

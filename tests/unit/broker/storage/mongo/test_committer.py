@@ -93,6 +93,13 @@ async def test_a_refused_write_fails_alone(store: Store) -> None:
     assert await stored(store, "urn:b") == 2
 
 
+async def test_no_writes_are_answered_at_once(store: Store) -> None:
+    """A batch of which all was refused before must not be waited for."""
+    async with asyncio.timeout(10):
+        assert await store.committer.submit_all("", []) == []
+        assert await store.committer.queue("", []) == []
+
+
 async def test_a_document_that_mongodb_refuses_fails_alone(store: Store) -> None:
     """Crossed polygons, huge integers and NUL in keys are the client's fault and cost no other write."""
 
