@@ -25,7 +25,7 @@ from tsunagu.broker.errors import InvalidRequest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from uvicorn._types import HTTPScope
+    from uvicorn._types import ASGI3Application, HTTPScope
 
     from tsunagu.broker.errors import NgsiError
 
@@ -62,6 +62,11 @@ class Cycle(RequestResponseCycle):
             self.transport.close()
         self.on_response()
         return True
+
+    async def run_asgi(self, app: ASGI3Application) -> None:
+        """Run the application; then let go of what refers to this cycle, so that it goes without garbage collection."""
+        await super().run_asgi(app)
+        self.scope["extensions"] = {}
 
 
 class Protocol(HttpToolsProtocol):

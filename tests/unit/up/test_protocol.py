@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
+import weakref
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 import uvicorn
 
 from tsunagu.asgi import send_whole
-from tsunagu.up.protocol import Protocol
+from tsunagu.up.protocol import Cycle, Protocol
 
 BODY = b'{"a":1}'
 LENGTH = (b"content-length", b"%d" % len(BODY))
@@ -75,6 +77,25 @@ async def talk(port: int, *parts: bytes) -> bytes:
 
 GET = b"GET /whole?x=%20 HTTP/1.1\r\nHost: a\r\n\r\n"
 LAST = b"GET /whole HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("path", [b"/whole", b"/stream"])
+async def test_an_answered_request_is_nothing_for_the_garbage_collector(path: bytes) -> None:
+    """What a request took is free again with the next one, while nothing is collected."""
+    cycles: list[weakref.ref[Cycle]] = []
+
+    class Watched(Protocol):
+        def on_headers_complete(self) -> None:
+            super().on_headers_complete()
+            cycles.append(weakref.ref(self.cycle))
+
+    gc.disable()
+    try:
+        async with serving(protocol=Watched) as port:
+            await talk(port, b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n" % path, GET, LAST)
+            assert [cycle() for cycle in cycles[:2]] == [None, None]
+    finally:
+        gc.enable()
 
 
 async def test_requests_of_one_connection_are_answered_in_turn() -> None:
