@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ from tests.drills.running import Up
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.drill
+pytestmark = [pytest.mark.drill, pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")]
 
 ROOT = Path(__file__).parents[2]
 TIMED_OUT = 28  # curl's exit code
