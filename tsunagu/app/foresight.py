@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from tsunagu.broker.changes import Change
 from tsunagu.broker.errors import NgsiError, ResourceNotFound
 from tsunagu.broker.operations import patch
-from tsunagu.subscriptions.index import candidates
-from tsunagu.subscriptions.matching import Effect, matching
+from tsunagu.subscriptions.matching import told_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,9 +71,4 @@ class Foresight:
 
     def _told(self, change: Change, *, late: bool) -> list[str]:
         index = self._store.indexes.get(change.tenant)
-        assert change.after is not None
-        shelves = index.shelves_for(change.entity_id, change.after["type"]) if index is not None else []
-        effect = Effect(change)
-        if not shelves or not effect.bits:
-            return []
-        return [one.id for one in matching(candidates(shelves, effect), effect, change.at) if one.late or not late]
+        return [] if index is None else [one.id for one in told_of(index, change, change.at, late=late)]

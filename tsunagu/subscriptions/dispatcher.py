@@ -19,9 +19,8 @@ from tsunagu.subscriptions.bookkeeper import Bookkeeper
 from tsunagu.subscriptions.calls import CHANGES, PARKED, ROLE, WRITERS, Calls
 from tsunagu.subscriptions.courier import Courier
 from tsunagu.subscriptions.follower import Follower
-from tsunagu.subscriptions.index import candidates
 from tsunagu.subscriptions.job import Job, Numbers, Rendered
-from tsunagu.subscriptions.matching import Effect, matching
+from tsunagu.subscriptions.matching import told_of
 from tsunagu.subscriptions.metrics import DeliveryMetrics
 from tsunagu.subscriptions.outbox import Outbox
 from tsunagu.subscriptions.presence import Presence
@@ -180,20 +179,10 @@ class Dispatcher:
     def consider(self, change: Change, mark: Mark, now: int, *, recovered: bool = False) -> None:
         """Make jobs of a change for all subscriptions that it concerns; if `recovered`, that were there at its time."""
         index = self.store.indexes.get(change.tenant)
+        if index is None:
+            return
         late = change.meta is not None and UNTOLD in change.meta
-        if index is None or (late and not index.late):
-            return
-        document = change.after if change.after is not None else change.before
-        assert document is not None
-        shelves = index.shelves_for(change.entity_id, document["type"])
-        if not shelves:
-            return
-        effect = Effect(change)
-        if not effect.bits:
-            return
-        found = matching(candidates(shelves, effect), effect, now)
-        if late:
-            found = [subscription for subscription in found if subscription.late]
+        found = told_of(index, change, now, late=late)
         if recovered:
             found = [subscription for subscription in found if subscription.created <= change.at]
         if not found:

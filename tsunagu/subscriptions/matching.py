@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from tsunagu.subscriptions.index import candidates
 from tsunagu.subscriptions.triggers import (
     ATTRIBUTE_ANY,
     ATTRIBUTE_CREATED,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tsunagu.broker.changes import Change, Document
+    from tsunagu.subscriptions.index import SubscriptionIndex
     from tsunagu.subscriptions.subscription import Subscription
 
 log = structlog.get_logger(__name__)
@@ -95,16 +97,32 @@ def _touches(subscription: Subscription, effect: Effect, wanted: int) -> bool:
     return any(names.get(name, 0) & wanted for name in watched or names)
 
 
-def matching(candidates: Iterable[Subscription], effect: Effect, now: int) -> list[Subscription]:
-    """Return those candidates that a notification is due for.
+def matching(looked_at: Iterable[Subscription], effect: Effect, now: int) -> list[Subscription]:
+    """Return those of these subscriptions that a notification is due for.
 
     A condition that cannot be evaluated (a fault of ours) is logged; the others get their notifications.
     """
     found: list[Subscription] = []
-    for subscription in candidates:
+    for subscription in looked_at:
         try:
             if concerns(subscription, effect, now):
                 found.append(subscription)
         except Exception:
             log.exception("subscription_not_matched", tenant=subscription.tenant, subscription=subscription.id)
     return found
+
+
+def told_of(index: SubscriptionIndex, change: Change, now: int, *, late: bool) -> list[Subscription]:
+    """Return the subscriptions that a change is told to; of one that came too late (`late`) those that ask for such."""
+    if late and not index.late:
+        return []
+    document = change.after if change.after is not None else change.before
+    assert document is not None
+    shelves = index.shelves_for(change.entity_id, document["type"])
+    if not shelves:
+        return []
+    effect = Effect(change)
+    if not effect.bits:
+        return []
+    found = matching(candidates(shelves, effect), effect, now)
+    return [subscription for subscription in found if subscription.late] if late else found

@@ -70,11 +70,10 @@ async def _drop(database: AsyncDatabase[dict[str, Any]], collection: str, index:
 
 
 async def _name_spans(database: AsyncDatabase[dict[str, Any]]) -> None:
-    """Bring entities of a data folder from before there were spans up to date; the old index goes last."""
+    """Bring entities of a data folder from before there were spans up to date; the old index goes last, as obsolete."""
     entities = database[ENTITIES]
     old = (await entities.index_information()).get(MODIFIED)
     if old is None or old["key"] == [(SPAN, ASCENDING)]:
         return
     span: dict[str, Any] = {"$toLong": {"$floor": {"$divide": ["$modified", SPAN_MS]}}}
     await entities.update_many({SPAN: {"$exists": False}}, [{"$set": {SPAN: span}}])
-    await _drop(database, ENTITIES, MODIFIED)

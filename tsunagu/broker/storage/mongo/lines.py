@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-LINES = 64  # connections of one process that reads have to themselves
+LINES = 64  # connections of one process beside those of the driver
 OP_MSG = 2013
 HEAD = struct.Struct("<iiiiIB")  # length, number, number answered, OP_MSG, flags, kind of section (a document)
 LARGEST = 16 * 1024 * 1024  # bytes of a command
