@@ -16,7 +16,7 @@ from tsunagu.broker.storage.mongo.geo_filters import nearest
 from tsunagu.broker.storage.mongo.indexes import ENTITIES
 from tsunagu.broker.storage.mongo.nearby import Nearby, in_order_of_distance
 from tsunagu.broker.storage.mongo.ordering import ranked_ids
-from tsunagu.broker.storage.mongo.pages import BY_ID, WITHOUT_TIMES, Pages, count_of, in_order, rows_of
+from tsunagu.broker.storage.mongo.pages import BY_ID, WITHOUT_TIMES, Pages, batches_of, count_of, in_order, rows_of
 from tsunagu.broker.storage.reads import Page, Usage
 
 if TYPE_CHECKING:
@@ -165,23 +165,11 @@ class MongoReader:
 
     async def _rows(self, tenant: str, find: dict[str, Any]) -> AsyncGenerator[Document, None]:
         """Yield what a find command finds, in batches; ends its cursor when nobody wants more."""
-        database = self._databases.of(tenant)
         command = {"find": ENTITIES, **find, "batchSize": STREAM_PAGE, "allowDiskUse": True}
-        async with self._databases.client.start_session() as session:
-            reply = await database.command(command, session=session)
-            batch, cursor = reply["cursor"]["firstBatch"], reply["cursor"]["id"]
-            try:
-                while True:
-                    for row in batch:
-                        yield row
-                    if not cursor:
-                        return
-                    more = {"getMore": cursor, "collection": ENTITIES}
-                    reply = await database.command(more, session=session)
-                    batch, cursor = reply["cursor"]["nextBatch"], reply["cursor"]["id"]
-            finally:
-                if cursor:
-                    await database.command({"killCursors": ENTITIES, "cursors": [cursor]}, session=session)
+        async with aclosing(batches_of(self._databases, tenant, command)) as batches:
+            async for batch in batches:
+                for row in batch:
+                    yield row
 
     async def stream(self, tenant: str, query: EntityQuery) -> AsyncIterator[Document]:
         """Yield every document that matches, in the order of ids."""

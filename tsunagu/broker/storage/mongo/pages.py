@@ -18,7 +18,7 @@ from tsunagu.broker.storage.mongo.indexes import ENTITIES
 from tsunagu.broker.storage.mongo.positions import STRIDE, Survey, condition, hint_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
     from tsunagu.broker.changes import Change, Document
     from tsunagu.broker.storage.mongo.client import Databases
@@ -48,31 +48,40 @@ async def rows_of(
     cursor = (await databases.read(tenant, command))["cursor"]
     if cursor["id"]:
         await databases.read(tenant, {"killCursors": ENTITIES, "cursors": [cursor["id"]]})
-        return await _in_batches(databases, tenant, command, batches)
+        async with contextlib.aclosing(batches_of(databases, tenant, command, most=batches)) as found:
+            return [row async for batch in found for row in batch]
     rows: list[Document] = cursor["firstBatch"]
     return rows
 
 
-async def _in_batches(
-    databases: Databases, tenant: str, command: dict[str, Any], batches: int | None
-) -> list[Document]:
-    """Return all that a find command finds, read in several batches, which belong to one session."""
+async def batches_of(
+    databases: Databases, tenant: str, find: dict[str, Any], *, most: int | None = None
+) -> AsyncGenerator[list[Document], None]:
+    """Yield what a find command finds, a batch at a time, in one session; the cursor ends when nobody wants more.
+
+    Raises TooManyResults when there is more than `most` batches.
+    """
     database = databases.of(tenant)
     async with databases.client.start_session() as session:
-        cursor = (await database.command(command, session=session))["cursor"]
-        rows: list[Document] = cursor["firstBatch"]
+        cursor = (await database.command(find, session=session))["cursor"]
+        batch: list[Document] = cursor["firstBatch"]
         seen = 1
-        while cursor["id"]:
-            if seen == batches:
+        try:
+            while True:
+                yield batch
+                if not cursor["id"]:
+                    return
+                if seen == most:
+                    raise TooManyResults(
+                        f"what was asked for has more than {16 * most} MiB; ask for less at once, by limit"
+                    )
+                seen += 1
+                more = {"getMore": cursor["id"], "collection": ENTITIES}
+                cursor = (await database.command(more, session=session))["cursor"]
+                batch = cursor["nextBatch"]
+        finally:
+            if cursor["id"]:
                 await database.command({"killCursors": ENTITIES, "cursors": [cursor["id"]]}, session=session)
-                raise TooManyResults(
-                    f"what was asked for has more than {16 * batches} MiB; ask for less at once, by limit"
-                )
-            seen += 1
-            more = {"getMore": cursor["id"], "collection": ENTITIES}
-            cursor = (await database.command(more, session=session))["cursor"]
-            rows.extend(cursor["nextBatch"])
-    return rows
 
 
 async def count_of(databases: Databases, tenant: str, query: dict[str, Any], **options: Any) -> int:
