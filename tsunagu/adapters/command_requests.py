@@ -58,12 +58,10 @@ class CommandRequests:
     async def _read(self, tenant: str) -> None:
         found: set[str] = set()
         for kind, owner, where in ((DEVICES, tenant, {}), (GROUPS, "", {"service": tenant})):
-            for entry in await self._catalogue.find(owner, kind, {**where, **WITH_COMMANDS}):
-                found.update(command["name"] for command in entry["commands"])
-        for kind, owner, where in ((DEVICES, tenant, {}), (GROUPS, "", {"service": tenant})):
-            for entry in await self._catalogue.find(owner, kind, {**where, **WITH_LAZY}):
-                found.update(lazy["name"] for lazy in entry["lazy"])
-                self._note_lazy(tenant, entry)
+            for member, some in (("commands", WITH_COMMANDS), ("lazy", WITH_LAZY)):
+                for entry in await self._catalogue.find(owner, kind, {**where, **some}):
+                    found.update(one["name"] for one in entry[member])
+                    self._note_lazy(tenant, entry)
         keys = self._lazy_keys.get(tenant)
         if keys:
             for device in await self._catalogue.find(tenant, DEVICES, {"apikey": {"$in": sorted(keys)}}):

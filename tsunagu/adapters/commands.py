@@ -72,6 +72,7 @@ class Commands:
             if await self.catalogue.count(plan.tenant, KIND, waiting) >= MAX_OPEN:
                 raise BadMeasure(f"{MAX_OPEN} commands of the device wait already")
             key = key or f"{now:013d}-{secrets.token_hex(4)}"
+            address = address_of(plan, command, value)
             entry: Entry = {
                 "id": key,
                 "device": device,
@@ -79,10 +80,10 @@ class Commands:
                 "deviceId": plan.device_id,
                 "name": command["name"],
                 "value": value,
-                "payload": _payload(plan, command, value),
+                "payload": _payload(plan, command, value, address=address),
                 "entity": [plan.entity_id, plan.entity_type],
                 "ultralight": plan.resource in ULTRALIGHT,
-                **address_of(plan, command, value),
+                **address,
                 "state": QUEUED,
                 "createdAt": now,
                 "expiresAt": now + round(expires_in * 1000),
@@ -236,10 +237,10 @@ def address_of(plan: Plan, command: Entry, value: Any) -> Entry:
     return {"topic": topic, "qos": int(mqtt.get("qos", 1)), "retain": bool(mqtt.get("retain", False))}
 
 
-def _payload(plan: Plan, command: Entry, value: Any) -> bytes:
-    """Return what goes to the device, or to its network server. Raises BadMeasure, BadExpression."""
+def _payload(plan: Plan, command: Entry, value: Any, *, address: Entry) -> bytes:
+    """Return what goes to the device, or to its network server, at this address. Raises BadMeasure, BadExpression."""
     payload = payload_of(plan, {**command, "name": command.get("key") or command["name"]}, value)
-    network = plan.resource == CHIRPSTACK and "topic" in address_of(plan, command, value)
+    network = plan.resource == CHIRPSTACK and "topic" in address
     return wrapped(plan, command, payload) if network else payload
 
 

@@ -5,12 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from tsunagu.up.device_tools.action import (
-    BASE,
-    Action,
-    file_content,
-    shown,
-)
+from tsunagu.up.device_tools.action import BASE, Action, file_content, shown
 
 if TYPE_CHECKING:
     import argparse

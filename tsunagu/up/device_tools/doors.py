@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tsunagu.up.device_tools.action import (
-    BASE,
-    Action,
-    grid,
-    shown,
-)
+from tsunagu.up.device_tools.action import BASE, Action, grid, shown
 
 if TYPE_CHECKING:
     import argparse

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tsunagu.up.device_tools.action import (
-    BASE,
-    Action,
-    cut,
-    grid,
-    pages,
-    shown,
-)
+from tsunagu.up.device_tools.action import BASE, Action, cut, grid, pages, shown
 from tsunagu.up.problem import UpError
 
 if TYPE_CHECKING:
