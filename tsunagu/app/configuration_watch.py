@@ -44,6 +44,7 @@ class ConfigurationWatch:
         self._tenants = tenants
         self._due: dict[tuple[str, str], None] = {}
         self._missed: set[str] = set()
+        self._resting: set[str] = set()
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -87,21 +88,27 @@ class ConfigurationWatch:
             self._woken.clear()
             due, self._due = self._due, {}
             missed, self._missed = self._missed, set()
-            later: set[str] = set()
-            for tenant in missed | {owner for owner, _ in due}:
+            for tenant in (missed | {owner for owner, _ in due}) - self._resting:
                 keys = {key for owner, key in due if owner == tenant}
-                try:
-                    if not await self._tell(tenant, keys, look=tenant in missed):
-                        later.add(tenant)
-                except (SinkUnavailable, Unavailable) as unavailable:
-                    log.warning("configurations wait for the broker", reason=str(unavailable))
-                    later.add(tenant)
-                except Exception:
-                    log.exception("a configuration was not sent")
-            if later:
-                await asyncio.sleep(RETRY_SECONDS)
-                for tenant in later:
-                    self._look_again(tenant)
+                if not await self._reached(tenant, keys, look=tenant in missed):
+                    self._resting.add(tenant)
+                    asyncio.get_running_loop().call_later(RETRY_SECONDS, self._go_on, tenant)
+
+    def _go_on(self, tenant: str) -> None:
+        """Look again for devices of a tenant that could not be reached; what came meanwhile they are behind with."""
+        self._resting.discard(tenant)
+        self._look_again(tenant)
+
+    async def _reached(self, tenant: str, due: set[str], *, look: bool) -> bool:
+        """Send to devices of a tenant, see `_tell`; tell whether that need not be tried again."""
+        try:
+            return await self._tell(tenant, due, look=look)
+        except (SinkUnavailable, Unavailable) as unavailable:
+            log.warning("configurations wait for the broker", reason=str(unavailable))
+            return False
+        except Exception:
+            log.exception("a configuration was not sent")
+            return True
 
     async def _tell(self, tenant: str, due: set[str], *, look: bool) -> bool:
         """Send to those of a tenant that are due, or, if `look`, behind; tell whether all of them were reached."""
