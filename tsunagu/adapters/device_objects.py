@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tsunagu.adapters.errors import BadPayload, DeviceError
+from tsunagu.adapters.json_body import from_base64
 from tsunagu.adapters.values import number
 
 SENTINELS = {"LDDS75": ("Distance", frozenset(("Invalid Reading", "No Sensor")))}
@@ -51,6 +52,20 @@ def sequence(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise BadPayload(f"a frame's port and counter are whole numbers from 0 on and not {str(value)[:40]!r}")
     return value
+
+
+def parts_of(decoded: Any, encoded: Any, *, names: tuple[str, str]) -> tuple[list[Part], bytes]:
+    """Return the readings of an uplink, and its bytes where it was not decoded.
+
+    `decoded` is what the network's decoder gave, `encoded` the payload in base64; `names` are those of both members.
+    Raises BadPayload.
+    """
+    if isinstance(decoded, dict):
+        return normalize(decoded), b""
+    if decoded is not None:
+        raise BadPayload(f"{names[0]} must be an object and not {type(decoded).__name__}")
+    raw = from_base64(encoded or "", names[1])
+    return ([Part({"data": raw.hex()})] if raw else []), raw
 
 
 def _strength(one: dict[str, Any]) -> float:

@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 from tsunagu.adapters.chirpstack.protobuf import read_event
-from tsunagu.adapters.device_objects import Part, normalize, reception, sequence
+from tsunagu.adapters.device_objects import parts_of, reception, sequence
 from tsunagu.adapters.errors import BadPayload, MissingParameters
-from tsunagu.adapters.json_body import from_base64, parse_object
+from tsunagu.adapters.json_body import parse_object
 from tsunagu.adapters.message import Heartbeat, Measure, Message, Reading
 
 SILENT = frozenset(("txack", "integration"))
@@ -60,15 +60,7 @@ def _uplink(event: dict[str, Any], apikey: str, device: str) -> list[Reading]:
     receipt = _receipt(event)
     radio = reception(event.get("rxInfo"), ("rssi", "snr", "gatewayId"))
     context = {"fPort": sequence(event.get("fPort")), "fCnt": sequence(event.get("fCnt")), **radio}
-    decoded = event.get("object")
-    raw = b""
-    if isinstance(decoded, dict):
-        found = normalize(decoded)
-    elif decoded is not None:
-        raise BadPayload(f"object must be an object and not {type(decoded).__name__}")
-    else:
-        raw = from_base64(event.get("data") or "", "data")
-        found = [Part({"data": raw.hex()})] if raw else []
+    found, raw = parts_of(event.get("object"), event.get("data"), names=("object", "data"))
     if not found:  # an empty frame: nothing was measured, but the device is alive
         return [Heartbeat(apikey, device, "online", event.get("time"))]
     return [

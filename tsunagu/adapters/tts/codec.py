@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tsunagu.adapters.device_objects import Part, normalize, reception, sequence
+from tsunagu.adapters.device_objects import Part, parts_of, reception, sequence
 from tsunagu.adapters.errors import BadPayload
-from tsunagu.adapters.json_body import from_base64, parse_object
+from tsunagu.adapters.json_body import parse_object
 from tsunagu.adapters.message import Heartbeat, Measure, Message, Reading
 
 SILENT = ("downlink_", "service_data")
@@ -51,15 +51,8 @@ def _uplink(event: dict[str, Any], uplink: Any, apikey: str, device: str) -> lis
     time = uplink.get("received_at") or event.get("received_at")
     radio = reception(uplink.get("rx_metadata"), ("rssi", "snr"))
     context = {"f_port": sequence(uplink.get("f_port")), "f_cnt": sequence(uplink.get("f_cnt")), **radio}
-    decoded = uplink.get("decoded_payload")
-    raw = b""
-    if isinstance(decoded, dict):
-        found = normalize(decoded)
-    elif decoded is not None:
-        raise BadPayload(f"uplink_message.decoded_payload must be an object and not {type(decoded).__name__}")
-    else:
-        raw = from_base64(uplink.get("frm_payload") or "", "uplink_message.frm_payload")
-        found = [Part({"data": raw.hex()})] if raw else []
+    names = ("uplink_message.decoded_payload", "uplink_message.frm_payload")
+    found, raw = parts_of(uplink.get("decoded_payload"), uplink.get("frm_payload"), names=names)
     if not found:  # an empty frame: nothing was measured, but the device is alive
         return [Heartbeat(apikey, device, "online", time)]
     receipt = f"tts/{apikey}/{device}/{uplink.get('session_key_id', '')}/{context['f_cnt']}/{time}"
