@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pymongo import AsyncMongoClient
 
 from tsunagu.broker.storage.mongo.indexes import ENTITIES
 from tsunagu.broker.storage.mongo.orphans import GONE_SECONDS, SILENT_SECONDS, Orphans, orphaned
@@ -60,7 +61,7 @@ def test_what_is_an_orphan(row: dict[str, Any], *, found: bool) -> None:
     assert orphaned([CONNECTION, row], "tsunagu:here") == ([{"id": 7}] if found else [])
 
 
-def test_a_session_without_a_transaction_is_none() -> None:
+def test_a_livingwithout_a_transaction_is_none() -> None:
     """A session that merely waits in a pool is left alone."""
     row = session(7, connection=2, silent=LONGER)
     del row["transaction"]
@@ -83,10 +84,15 @@ async def test_what_a_killed_process_left_open_is_ended(store: Store, mongo_uri:
     assert await orphans.end_all() == 0
 
 
-async def test_a_living_transaction_is_left_alone(store: Store) -> None:
+async def test_a_living_transaction_is_left_alone(store: Store, mongo_uri: str) -> None:
     """A transaction that is between two commands is not ended."""
     database = await store.databases.ready("")
-    async with database.client.start_session() as open_session, await open_session.start_transaction():
-        await database[ENTITIES].insert_one({"_id": "urn:b"}, session=open_session)
-        assert await Orphans(store.databases.client, f"tsunagu:{store.settings.name}").end_all() == 0
+    name = database.name  # of its own: other tests leave orphans on purpose
+    async with (
+        AsyncMongoClient[dict[str, Any]](mongo_uri, appname=name) as client,
+        client.start_session() as living,
+        await living.start_transaction(),
+    ):
+        await client[name][ENTITIES].insert_one({"_id": "urn:b"}, session=living)
+        assert await Orphans(client, name).end_all() == 0
     assert await database[ENTITIES].find_one({"_id": "urn:b"}) is not None
