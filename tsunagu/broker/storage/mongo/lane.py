@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 SPREAD = 4  # writes of an entity that a full group has on average, where as many wait
+MOST_ENTITIES = 200  # in a group: while one is applied and encoded, MongoDB has nothing to do but what is in flight
 
 
 class Ticket:
@@ -86,7 +87,7 @@ class Lane:
         return ticket
 
     def take(self, limit: int) -> list[Item]:
-        """Take the next group: at most `limit` writes, none of an entity that is in flight.
+        """Take the next group: at most `limit` writes of MOST_ENTITIES, none of an entity that is in flight.
 
         Where more wait than a group holds, those of few entities go together: they share one document update, and
         another group, of other entities, may be in flight beside.
@@ -94,7 +95,7 @@ class Lane:
         group: list[Item] = []
         passed: list[Item] = []
         waiting, busy = self._waiting, self._busy
-        most = limit // SPREAD if len(waiting) > limit else limit
+        most = min(limit // SPREAD if len(waiting) > limit else limit, MOST_ENTITIES)
         taken: set[str] = set()
         while waiting and len(group) < limit and len(passed) < 8 * limit:
             item = waiting.popleft()
@@ -107,8 +108,11 @@ class Lane:
         if len(group) < limit:
             before, passed = passed, []
             for item in before:
-                if len(group) < limit and item.write.entity_id not in busy:
+                entity_id = item.write.entity_id
+                free = entity_id in taken or (len(taken) < MOST_ENTITIES and entity_id not in busy)
+                if free and len(group) < limit:
                     group.append(item)
+                    taken.add(entity_id)
                 else:
                     passed.append(item)
         waiting.extendleft(reversed(passed))

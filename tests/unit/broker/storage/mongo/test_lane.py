@@ -60,11 +60,24 @@ async def test_where_many_wait_the_writes_of_few_entities_go_together() -> None:
     assert len(second) == 400
 
 
-async def test_a_group_of_entities_written_once_is_full_all_the_same() -> None:
-    """Where each entity has one write, a group is as large as it may be."""
+@pytest.mark.parametrize(("waiting", "limit", "taken"), [(1000, 160, 160), (1000, 512, 200), (300, 512, 200)])
+async def test_a_group_of_entities_written_once_has_no_more_of_them_than_pays(
+    waiting: int, limit: int, taken: int
+) -> None:
+    """Where each entity has one write, a group is as large as it may be, up to a number of entities."""
     lane = Lane(queue_limit=10_000)
-    lane.add([write(number) for number in range(1000)])
-    assert len(lane.take(400)) == 400
+    lane.add([write(number) for number in range(waiting)])
+    assert len(lane.take(limit)) == taken
+    assert len(lane.take(limit)) == min(taken, waiting - taken)
+
+
+async def test_further_writes_of_the_entities_of_a_group_join_it() -> None:
+    """A group that has as many entities as it may have still takes more writes of those."""
+    lane = Lane(queue_limit=10_000)
+    lane.add([write(number) for number in [*range(300), *range(0, 300, 2)]])
+    group = lane.take(512)
+    assert len({item.write.entity_id for item in group}) == 200
+    assert len(group) == 300
 
 
 async def test_a_full_queue_closes_the_door() -> None:
