@@ -121,10 +121,14 @@ class Marks:
                 self._timer = asyncio.get_running_loop().call_later(RETRY_SECONDS, self._tick)
 
     async def write(self) -> None:
-        """Write all marks that moved. Raises Unavailable when the store is away; they are kept then."""
+        """Write all marks that have moved until now. Raises Unavailable when the store is away; they are kept then.
+
+        A mark that moves meanwhile waits for its turn: under load that would go on for ever.
+        """
         async with self._lock:
-            while self._dirty:
-                mark = next(iter(self._dirty))
+            for mark in list(self._dirty):
+                if mark not in self._dirty:  # dropped meanwhile
+                    continue
                 del self._dirty[mark]
                 value = mark.value
                 if value <= mark.written:
