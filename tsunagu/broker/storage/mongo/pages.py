@@ -32,7 +32,8 @@ BY_ID = {"_id": 1}
 LARGEST_PAGE = 4  # batches
 SURVEYS = 200
 FAR = 500  # entities to skip above which it pays to count them all
-MANY_CREATED = 4 * STRIDE  # entities that came since surveys were looked after
+MANY_CREATED = 4 * STRIDE  # entities that came since surveys were looked after, at least,
+GROWN = 2  # and at least this part of those that there were: a survey goes through all of them
 LOOK_SECONDS = 2.0
 TENANTS_AT_START = 20
 
@@ -112,6 +113,7 @@ class Pages:
         self._being_made: dict[tuple[str, str | None], Survey] = {}
         self._balance: Counter[str] = Counter()
         self._created: Counter[str] = Counter()
+        self._had: dict[str, int] = {}  # entities of a tenant when surveys were looked after
         self._tasks: set[asyncio.Task[None]] = set()
 
     def committed(self, changes: Sequence[Change]) -> None:
@@ -271,15 +273,20 @@ class Pages:
             for tenant in (await self._databases.tenants())[:TENANTS_AT_START]:
                 self._created[tenant] = MANY_CREATED
         while True:
-            for tenant in [one for one, number in self._created.items() if number >= MANY_CREATED]:
+            for tenant in [one for one, number in self._created.items() if number >= self._many(one)]:
                 del self._created[tenant]
                 await self._survey_types(tenant)
             await asyncio.sleep(LOOK_SECONDS)
+
+    def _many(self, tenant: str) -> int:
+        """Return how many new entities of a tenant are reason enough to look after its surveys."""
+        return max(MANY_CREATED, self._had.get(tenant, 0) // GROWN)
 
     async def _survey_types(self, tenant: str) -> None:
         """Have surveys made for the types of a tenant that have many entities, one after the other."""
         try:
             with translated():
+                self._had[tenant] = await count_of(self._databases, tenant, {})
                 types: list[str] = await self._databases.of(tenant)[ENTITIES].distinct("type")
                 for type_iri in (None, *types[: SURVEYS // 2]):
                     if await count_of(self._databases, tenant, condition(type_iri), limit=2 * STRIDE) == 2 * STRIDE:

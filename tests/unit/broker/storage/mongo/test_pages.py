@@ -97,9 +97,39 @@ async def test_surveys_are_there_before_anybody_jumps(store: Store, monkeypatch:
     store.committer.listener = pages
     await asyncio.sleep(0.5)
     assert set(pages._surveys) == {("", None), ("", "urn:t"), ("", "urn:u")}
-    await batch.create("", [entity(f"urn:v:{n:04d}", "urn:v") for n in range(64)])
+    await batch.create("", [entity(f"urn:v:{n:04d}", "urn:v") for n in range(160)])
     await asyncio.sleep(0.5)
     assert ("", "urn:v") in pages._surveys
+    running.cancel()
+    await pages.close()
+
+
+async def test_surveys_are_looked_after_again_once_half_as_many_entities_came(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A survey goes through all entities, so that the more there are the fewer surveys an influx brings about."""
+    monkeypatch.setattr(module, "MANY_CREATED", 16)
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.05)
+    pages = Pages(store.databases, shared=False)
+    looked: list[str] = []
+    survey_types = pages._survey_types
+
+    async def looking(tenant: str) -> None:
+        await survey_types(tenant)
+        looked.append(tenant)
+
+    monkeypatch.setattr(pages, "_survey_types", looking)
+    batch = await filled(store, pages)
+    running = asyncio.create_task(pages.run())
+    await asyncio.sleep(0.3)
+    looked.clear()
+    total = await store.databases.of("")["entities"].count_documents({})
+    await batch.create("", [entity(f"urn:w:{n:04d}", "urn:w") for n in range(total // 2 - 1)])
+    await asyncio.sleep(0.3)
+    assert looked == []
+    await batch.create("", [entity("urn:w:last", "urn:w")])
+    await asyncio.sleep(0.3)
+    assert looked == [""]
     running.cancel()
     await pages.close()
 
