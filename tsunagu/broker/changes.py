@@ -13,8 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from tsunagu.schemas.entity import instances
-
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
@@ -39,9 +37,13 @@ class Touch(NamedTuple):
 
 def all_touched(document: Document, deed: Deed) -> tuple[Touch, ...]:
     """Return the touches of all attribute instances of a document, all with one deed."""
-    return tuple(
-        Touch(name, deed, one.get("datasetId")) for name, value in document["attrs"].items() for one in instances(value)
-    )
+    found: list[Touch] = []
+    for name, value in document["attrs"].items():
+        if type(value) is dict:
+            found.append(Touch(name, deed, value.get("datasetId")))
+        else:
+            found.extend([Touch(name, deed, one.get("datasetId")) for one in value])
+    return tuple(found)
 
 
 class Change(NamedTuple):

@@ -111,7 +111,7 @@ class Group:
         )
         self.changes.append(change)
         records = records_of(change, history=item.write.history)
-        if any(name == SCOPE for name, _, _ in outcome.late):
+        if outcome.late and any(name == SCOPE for name, _, _ in outcome.late):
             records[0].pop("s", None)  # the history of the scope is told apart
         self.records.extend(records)
         if item.write.history and before is not None:

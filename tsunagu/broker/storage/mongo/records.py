@@ -34,7 +34,7 @@ from tsunagu.broker.changes import Change, Document, Touch
 from tsunagu.schemas.entity import instances
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from tsunagu.broker.storage.writes import Late
 
@@ -81,11 +81,16 @@ def records_of(change: Change, *, history: bool = True) -> list[Record]:
         if times[0][1]:
             own["o"] = True
         return [own]
-    stretches = _stretches(times)
+    entries = own["t"]
+    moments = [time for time, _ in times]
+    if max(moments) - min(moments) <= SPREAD_MS:
+        _tell_several(own, entries, times)
+        return [own]
+    stretches = _stretches(moments)
     most = max(reversed(stretches), key=len)
-    _tell_several(own, times, most)
+    _tell_several(own, [entries[position] for position in most], [times[position] for position in most])
     others = enumerate((stretch for stretch in stretches if stretch is not most), change.number + 1)
-    return [own, *(_told_apart(change, number, own["t"], stretch) for number, stretch in others)]
+    return [own, *(_told_apart(change, number, entries, stretch) for number, stretch in others)]
 
 
 def _record_of(change: Change) -> Record:
@@ -94,7 +99,7 @@ def _record_of(change: Change) -> Record:
     names: set[str] | None = None
     differing: Sequence[str] = ()
     if before is not None and after is not None:
-        names = {touch.attribute for touch in change.touched}
+        names = {name for name, _, _ in change.touched}
         differing = [member for member in OTHERS if before.get(member) != after.get(member)]
     version = after["v"] if after is not None else before["v"] + 1 if before is not None else 0
     record: Record = {
@@ -145,14 +150,10 @@ def _history_times(change: Change) -> list[Told]:
     return found
 
 
-def _stretches(times: Sequence[Told]) -> list[list[int]]:
+def _stretches(moments: Sequence[int]) -> list[list[int]]:
     """Return the positions of times in groups that one record may tell."""
-    moments = [time for time, _ in times]
-    positions = range(len(moments))
-    if max(moments) - min(moments) <= SPREAD_MS:
-        return [list(positions)]
     found: list[list[int]] = []
-    for position in sorted(positions, key=moments.__getitem__):
+    for position in sorted(range(len(moments)), key=moments.__getitem__):
         if found and moments[position] - moments[found[-1][0]] <= SPREAD_MS:
             found[-1].append(position)
         else:
@@ -160,14 +161,15 @@ def _stretches(times: Sequence[Told]) -> list[list[int]]:
     return found
 
 
-def _tell_several(record: Record, times: Sequence[Told], positions: Collection[int]) -> None:
-    """Make a record tell its entries at these positions at their times."""
-    entries = record["t"]
-    for position in positions:
-        give_time(entries[position], times[position])
-    moments = [times[position][0] for position in positions]
+def _tell_several(record: Record, entries: Sequence[list[Any]], times: Sequence[Told]) -> None:
+    """Make a record tell these entries of its "t" at their times, in parallel."""
+    observed = False
+    for entry, told in zip(entries, times, strict=True):
+        give_time(entry, told)
+        observed = observed or told[1]
+    moments = [time for time, _ in times]
     record["h"], record["l"] = max(moments), min(moments)
-    if True in [times[position][1] for position in positions]:
+    if observed:
         record["o"] = True
 
 
@@ -221,7 +223,7 @@ def late_records(writer: str, number: int, document: Document, at: int, late: Se
     """
     groups = [
         [late[position] for position in stretch[start : start + LARGEST_LATE]]
-        for stretch in _stretches([told_at(times, at) for _, _, times in late])
+        for stretch in _stretches([told_at(times, at)[0] for _, _, times in late])
         for start in range(0, len(stretch), LARGEST_LATE)
     ]
     return [_late_record(writer, number + index, document, at, group) for index, group in enumerate(groups)]
@@ -258,7 +260,7 @@ def _late_record(
         if told[0][1]:
             record["o"] = True
     else:
-        _tell_several(record, told, range(len(told)))
+        _tell_several(record, record["t"], told)
     if SCOPE in attrs:
         record["s"] = True
     return record
