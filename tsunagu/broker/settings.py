@@ -53,7 +53,12 @@ class Settings(BaseModel):
     mqtt_client_id: str | None = Field(None, description="stable MQTT client id; derived from the name if absent")
     multi_process: bool = Field(False, description="other workers share this port and these subscriptions")
 
-    group_limit: int = Field(512, ge=1, le=1000, description="changes committed in one transaction at most")
+    group_limit: int = Field(
+        512,
+        ge=1,
+        le=1000,
+        description="changes committed in one transaction at most; of 200 entities at most, whatever is set",
+    )
     groups_in_flight: int = Field(2, ge=1, le=8, description="transactions of one tenant at once")
     further_group: int = Field(
         8,
