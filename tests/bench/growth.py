@@ -118,7 +118,7 @@ async def main(options: argparse.Namespace) -> None:
                         f"{subscriptions} subscriptions: worker ready after {took:.1f} s, {memory_now} MB", flush=True
                     )
                     there = subscriptions
-                    await row(up, ["patch"], Load(entities, options.seconds, connections), subscriptions, sink_port)
+                    await row(up, operations, Load(entities, options.seconds, connections), subscriptions, sink_port)
 
 
 if __name__ == "__main__":
