@@ -14,6 +14,7 @@ from tsunagu.broker.changes import Change, Position, Touch
 from tsunagu.broker.errors import BadRequestData, NgsiError, ResourceNotFound, Unavailable
 from tsunagu.broker.operations.reports import Report, Reports
 from tsunagu.broker.settings import Settings
+from tsunagu.broker.storage.mongo.changes import MongoChangeLog
 from tsunagu.broker.storage.mongo.client import Databases, database_name
 from tsunagu.broker.storage.mongo.committer import Committer
 from tsunagu.broker.storage.mongo.group import Group
@@ -352,6 +353,19 @@ async def test_the_log_tells_every_state(store: Store) -> None:
     assert latest == [5, 6]
     span = [change.number async for change in store.log.between("", 0, 2**60)]
     assert sorted(span) == [1, 2, 3, 4, 5, 6]
+
+
+async def test_what_is_read_once_is_not_kept(store: Store) -> None:
+    """A process reads its own log once, at first, and keeps nothing of it; of logs that it follows it keeps states."""
+    for write in (put("urn:a", 1), put("urn:b", 2)):
+        await store.committer.submit("", write)
+    own = [one async for one in store.log.since("", {"w1": Position(0)})]
+    assert len(own) == 2
+    assert not store.log._states.get("")
+    follower = MongoChangeLog(store.databases, writer="w2", open_number=lambda _: None)
+    followed = [one async for one in follower.since("", {"w1": Position(0)})]
+    assert followed == own
+    assert list(follower._states[""]) == ["urn:a", "urn:b"]
 
 
 async def test_the_watermark_never_passes_an_open_number(store: Store) -> None:
