@@ -22,6 +22,7 @@ from tsunagu.subscriptions.follower import Follower
 from tsunagu.subscriptions.job import Job, Numbers, Rendered
 from tsunagu.subscriptions.matching import told_of
 from tsunagu.subscriptions.metrics import DeliveryMetrics
+from tsunagu.subscriptions.notification import without_previous
 from tsunagu.subscriptions.outbox import Outbox
 from tsunagu.subscriptions.presence import Presence
 from tsunagu.subscriptions.review import Review
@@ -189,8 +190,10 @@ class Dispatcher:
             return
         ticket = mark.ticket(change.number, len(found))
         shared: Rendered | None = {} if len(found) > 1 else None
-        changes, tickets, renderings = (change,), (ticket,), (shared,)
+        whole, tickets, renderings = (change,), (ticket,), (shared,)
+        bare = (without_previous(change),)
         for subscription in found:
+            changes = whole if subscription.plan.show_changes else bare
             seq = self._numbers.next()
             job = Job(subscription, changes, seq, lane=change.entity_id, tickets=tickets, shared=renderings)
             self.outbox.submit(job)

@@ -46,6 +46,16 @@ def told_entity(
     return entity
 
 
+def without_previous(change: Change) -> Change:
+    """Return what a notification that tells no previous values needs of a change: mostly not the document before.
+
+    What waits for an endpoint is many documents; of what was there before only what was deleted is told.
+    """
+    if change.before is None or change.after is None or any(touch.deed == "deleted" for touch in change.touched):
+        return change
+    return change._replace(before=None)
+
+
 def _deleted_entity(change: Change, subscription: Subscription, context: Context) -> dict[str, Any]:
     """Return what is told of an entity that was deleted: little, unless changes are to be shown (5.8.6)."""
     before = change.before

@@ -24,7 +24,7 @@ from tsunagu.broker.operations import patch
 from tsunagu.schemas.times import format_ms
 from tsunagu.subscriptions.courier import rendered
 from tsunagu.subscriptions.job import notification_id
-from tsunagu.subscriptions.notification import envelope, headers, told_entity
+from tsunagu.subscriptions.notification import envelope, headers, told_entity, without_previous
 
 NULL = "urn:ngsi-ld:null"
 STREET = {"type": "LanguageProperty", "languageMap": {"fr": "Grand Place", "nl": "Grote Markt"}}
@@ -40,9 +40,24 @@ CREATED, LATER = format_ms(NOW), format_ms(NOW + MS)
 
 
 def told(change: Change, **members: Any) -> dict[str, Any]:
-    """Return the entity as a subscription is told of it; members that start with "n_" belong to its notification."""
+    """Return the entity as a subscription is told of it; members that start with "n_" belong to its notification.
+
+    A subscription that does not ask for previous values is told the same of what waits for its endpoint.
+    """
     notification = {key[2:]: members.pop(key) for key in list(members) if key.startswith("n_")}
-    return told_entity(change, subscription(notification=notification, **members), CORE)
+    one = subscription(notification=notification, **members)
+    entity = told_entity(change, one, CORE)
+    if not one.plan.show_changes:
+        assert told_entity(without_previous(change), one, CORE) == entity
+    return entity
+
+
+def test_what_waits_for_an_endpoint_has_the_document_before_only_where_it_is_told() -> None:
+    """Of an update nothing is needed of what was there before; of a removal and of a deletion it is."""
+    changed = update(TOWER, name={"type": "Property", "value": "La dame de fer"})
+    assert without_previous(changed) == changed._replace(before=None)
+    for change in (removal(TOWER, "name"), deletion(TOWER), creation(TOWER)):
+        assert without_previous(change) is change
 
 
 def test_a_removed_property_is_a_null() -> None:
