@@ -93,31 +93,22 @@ class Lane:
         another group, of other entities, may be in flight beside.
         """
         group: list[Item] = []
-        passed: list[Item] = []
-        waiting, busy = self._waiting, self._busy
-        most = min(limit // SPREAD if len(waiting) > limit else limit, MOST_ENTITIES)
         taken: set[str] = set()
-        while waiting and len(group) < limit and len(passed) < 8 * limit:
-            item = waiting.popleft()
-            entity_id = item.write.entity_id
-            if entity_id in taken or (len(taken) < most and entity_id not in busy):
-                group.append(item)
-                taken.add(entity_id)
-            else:
-                passed.append(item)
-        if len(group) < limit:
-            before, passed = passed, []
-            for item in before:
+        waiting, busy = self._waiting, self._busy
+        few = limit // SPREAD if len(waiting) > limit else limit
+        for entities in sorted({min(few, MOST_ENTITIES), MOST_ENTITIES}):
+            passed: list[Item] = []
+            while waiting and len(group) < limit and len(passed) < 8 * limit:
+                item = waiting.popleft()
                 entity_id = item.write.entity_id
-                free = entity_id in taken or (len(taken) < MOST_ENTITIES and entity_id not in busy)
-                if free and len(group) < limit:
+                if entity_id in taken or (len(taken) < entities and entity_id not in busy):
                     group.append(item)
                     taken.add(entity_id)
                 else:
                     passed.append(item)
-        waiting.extendleft(reversed(passed))
+            waiting.extendleft(reversed(passed))
         if group:
-            busy.update(item.write.entity_id for item in group)
+            busy |= taken
             self.in_flight += 1
             self.writes_in_flight += len(group)
         return group
