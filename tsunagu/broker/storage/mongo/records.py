@@ -83,12 +83,14 @@ def records_of(change: Change, *, history: bool = True) -> list[Record]:
         return [own]
     entries = own["t"]
     moments = [time for time, _ in times]
-    if max(moments) - min(moments) <= SPREAD_MS:
-        _tell_several(own, entries, times)
+    earliest, latest = min(moments), max(moments)
+    if latest - earliest <= SPREAD_MS:
+        _tell_several(own, entries, times, (earliest, latest))
         return [own]
     stretches = _stretches(moments)
     most = max(reversed(stretches), key=len)
-    _tell_several(own, [entries[position] for position in most], [times[position] for position in most])
+    told = [times[position] for position in most]
+    _tell_several(own, [entries[position] for position in most], told, (moments[most[0]], moments[most[-1]]))
     others = enumerate((stretch for stretch in stretches if stretch is not most), change.number + 1)
     return [own, *(_told_apart(change, number, entries, stretch) for number, stretch in others)]
 
@@ -151,7 +153,7 @@ def _history_times(change: Change) -> list[Told]:
 
 
 def _stretches(moments: Sequence[int]) -> list[list[int]]:
-    """Return the positions of times in groups that one record may tell."""
+    """Return the positions of times in groups that one record may tell, those of a group in the order of the times."""
     found: list[list[int]] = []
     for position in sorted(range(len(moments)), key=moments.__getitem__):
         if found and moments[position] - moments[found[-1][0]] <= SPREAD_MS:
@@ -161,14 +163,13 @@ def _stretches(moments: Sequence[int]) -> list[list[int]]:
     return found
 
 
-def _tell_several(record: Record, entries: Sequence[list[Any]], times: Sequence[Told]) -> None:
-    """Make a record tell these entries of its "t" at their times, in parallel."""
+def _tell_several(record: Record, entries: Sequence[list[Any]], times: Sequence[Told], span: tuple[int, int]) -> None:
+    """Make a record tell these entries of its "t" at their times, in parallel, which lie in `span`."""
     observed = False
     for entry, told in zip(entries, times, strict=True):
         give_time(entry, told)
         observed = observed or told[1]
-    moments = [time for time, _ in times]
-    record["h"], record["l"] = max(moments), min(moments)
+    record["l"], record["h"] = span
     if observed:
         record["o"] = True
 
@@ -260,7 +261,8 @@ def _late_record(
         if told[0][1]:
             record["o"] = True
     else:
-        _tell_several(record, record["t"], told)
+        moments = [time for time, _ in told]
+        _tell_several(record, record["t"], told, (min(moments), max(moments)))
     if SCOPE in attrs:
         record["s"] = True
     return record
