@@ -55,30 +55,16 @@ async def write_for(client: httpx.AsyncClient, url: str, *, seconds: float, rate
     await asyncio.gather(*under_way)
 
 
-async def written_in_log(uri: str, prefix: str = "tsunagu") -> set[Any]:
-    """Return every level that the change log knows."""
+async def levels_in_log(uri: str, prefix: str = "tsunagu") -> list[tuple[str, Any]]:
+    """Return every (entity id, level) that the change log knows, those of an entity in the order of its versions."""
     from pymongo import AsyncMongoClient
 
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(uri)
-    found = set()
-    async for record in client[prefix]["changes"].find({}):
-        for name, value in record.get("a", {}).get("attrs", {}).items():
-            if name.endswith("level"):
-                found.add(value["value"])
-    await client.close()
-    return found
-
-
-async def last_in_log(uri: str, prefix: str = "tsunagu") -> dict[str, Any]:
-    """Return the level that the log's last change of each entity gave it."""
-    from pymongo import AsyncMongoClient
-
-    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(uri)
-    found: dict[str, Any] = {}
+    found = []
     async for record in client[prefix]["changes"].find({}).sort([("v", 1)]):
         for name, value in record.get("a", {}).get("attrs", {}).items():
             if name.endswith("level"):
-                found[record["e"]] = value["value"]
+                found.append((record["e"], value["value"]))
     await client.close()
     return found
 
@@ -107,8 +93,9 @@ async def test_kill_9_of_the_broker_loses_no_acknowledged_write_and_no_notificat
             )
         assert len(acknowledged) > 200 * kills
         # Requests that were under way at the same time, of different connections, may have been taken in any order.
-        assert set(acknowledged) <= await written_in_log(up.mongodb_uri)
-        last = await last_in_log(up.mongodb_uri)
+        logged = await levels_in_log(up.mongodb_uri)
+        assert set(acknowledged) <= {level for _, level in logged}
+        last = dict(logged)
         for number in range(ENTITIES):
             entity = f"urn:ngsi-ld:Gauge:{number:03d}"
             answer = await client.get(f"{up.url}/ngsi-ld/v1/entities/{entity}?options=keyValues")
@@ -198,7 +185,7 @@ async def test_kill_9_of_mongod_during_ingest_loses_no_message(tmp_path: Path) -
             end = time.monotonic() + 40
             while not expected <= found and time.monotonic() < end:
                 await asyncio.sleep(0.5)
-                found = await written_in_log(server.uri)
+                found = {level for _, level in await levels_in_log(server.uri)}
             assert expected <= found, f"missing: {sorted(expected - found)[:20]} of {total}"
             await ready(client, up)
             print(f"kill -9 of mongod: {total} published, {len(expected & found)} stored, 503 after {waited:.1f} s")

@@ -61,7 +61,7 @@ def test_what_is_an_orphan(row: dict[str, Any], *, found: bool) -> None:
     assert orphaned([CONNECTION, row], "tsunagu:here") == ([{"id": 7}] if found else [])
 
 
-def test_a_livingwithout_a_transaction_is_none() -> None:
+def test_a_session_without_a_transaction_is_none() -> None:
     """A session that merely waits in a pool is left alone."""
     row = session(7, connection=2, silent=LONGER)
     del row["transaction"]
