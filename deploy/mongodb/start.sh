@@ -6,4 +6,6 @@ umask 077
 printf '%s' "$MONGODB_KEY" > "$key"
 chown mongodb:mongodb "$key"
 unset MONGODB_KEY
-exec docker-entrypoint.sh mongod --replSet tsunagu --keyFile "$key" --bind_ip_all
+# what was overwritten is not kept for readers that Tsunagu does not have: docs/decisions/0025-no-history-window.md
+exec docker-entrypoint.sh mongod --replSet tsunagu --keyFile "$key" --bind_ip_all \
+  --setParameter minSnapshotHistoryWindowInSeconds=0

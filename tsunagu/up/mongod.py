@@ -25,6 +25,9 @@ REPLICA_SET = "tsunagu"
 # How much of the cache may be changed before MongoDB writes it out beside its work. At its own 5 % of so small a cache
 # it writes the same pages again and again: a sixth of its CPU under load. The journal makes safe what is committed.
 EVICTION = "eviction_dirty_target=20,eviction_dirty_trigger=40"
+# For how many seconds MongoDB keeps what was overwritten, for readers of an earlier moment. Ours are transactions, for
+# which it keeps that anyway; at its own 300 s every version of an entity is written out once more.
+HISTORY = "minSnapshotHistoryWindowInSeconds=0"
 OWN = "or set MONGODB_URI to a MongoDB replica set of your own (mongodb://host:27017/?replicaSet=...)"
 HALF_DEAD_PATIENCE = 8.0  # seconds that an earlier run's mongod may still need to end
 ALREADY_INITIALIZED = 23
@@ -53,7 +56,7 @@ class Mongod:
             *("--replSet", REPLICA_SET, "--networkMessageCompressors", "disabled", "--nounixsocket", "--quiet"),
             *("--wiredTigerCacheSizeGB", "0.5", "--oplogSize", "512"),
             *("--wiredTigerEngineConfigString", EVICTION),
-            *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+            *("--setParameter", "diagnosticDataCollectionEnabled=false", "--setParameter", HISTORY),
         )
         return Program("mongod", words, self.log, grace=30)
 

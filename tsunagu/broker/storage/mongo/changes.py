@@ -12,6 +12,7 @@ from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.indexes import CHANGES, ENTITIES, WATERMARKS
 from tsunagu.broker.storage.mongo.lateness import late_change
 from tsunagu.broker.storage.mongo.records import LATE, Record, change_of, redo, undo
+from tsunagu.broker.storage.mongo.snapshot import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -60,7 +61,7 @@ class MongoChangeLog:
         again = late or positions.keys() != {self._writer}
         states: States = self._states.setdefault(tenant, OrderedDict()) if again else OrderedDict()
         with translated():
-            async with database.client.start_session(snapshot=True) as session:
+            async with snapshot(database) as session:
                 found = database[CHANGES].find({"$or": spans}, session=session)
                 async for page in _pages(found.sort([("at", 1), ("v", 1), ("_id", 1)]).allow_disk_use(True)):
                     changes = await self.rebuilt(tenant, page, states, late=late)
@@ -139,7 +140,7 @@ class MongoChangeLog:
         database = self._databases.of(tenant)
         spans = [{"e": entity, "v": {"$gt": min(versions)}} for entity, versions in wanted.items()]
         with translated():
-            async with database.client.start_session(snapshot=True) as session:
+            async with snapshot(database) as session:
                 rows = database[ENTITIES].find({"_id": {"$in": list(wanted)}}, session=session)
                 present: dict[str, Document | None] = {row["_id"]: row async for row in rows}
                 later: dict[str, list[Record]] = {}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.indexes import CHANGES
+from tsunagu.broker.storage.mongo.snapshot import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -87,7 +88,7 @@ class MongoTailReader:
         database = self._databases.of(self._tenant)
         records = database[CHANGES]
         with translated():
-            async with database.client.start_session(snapshot=True) as session:
+            async with snapshot(database) as session:
                 found = await records.find({"$or": branches}, session=session).limit(AT_ONCE + 1).to_list(None)
                 if len(found) <= AT_ONCE:
                     return sorted(found, key=itemgetter("at", "v")), True
