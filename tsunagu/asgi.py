@@ -1,4 +1,4 @@
-"""What the hot ASGI callables and the server agree on beyond ASGI: answers that are whole go out in one piece."""
+"""What the ASGI callables and the server agree on beyond ASGI: answers in one piece, and clients that have gone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ if TYPE_CHECKING:
 
 WHOLE_ANSWER = "tsunagu.whole_answer"
 """Key in a scope's "extensions": a function (status, headers, body) that sends an answer, False if it cannot now."""
+
+CLIENT_GONE = "tsunagu.client_gone"
+"""Key in a scope's "extensions": a function that tells whether nobody waits for the answer any more."""
+
+
+def client_gone(scope: MutableMapping[str, Any]) -> bool:
+    """Tell whether the client has closed the connection; False where the server does not say."""
+    gone = scope.get("extensions", {}).get(CLIENT_GONE)
+    return gone is not None and bool(gone())
 
 
 async def send_whole(

@@ -225,8 +225,10 @@ class Dispatcher:
         if self.presence.delivering:
             if old is not None and new is None:
                 self.follower.wake(old.tenant)  # to follow its tenant no more, if it was the last one
-            if new is not None and new.late:
-                self.follower.wake(new.tenant)  # from now on it looks into the logs again and again
+            if new is not None and (old is None or new.late):
+                # Its tenant's first one: what was committed just now is looked at before more comes, all of which would
+                # have to be held in memory until then. For late data it looks into the logs again and again.
+                self.follower.wake(new.tenant)
 
     # --- steering ---------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from tsunagu.asgi import WHOLE_ANSWER
+from tsunagu.asgi import CLIENT_GONE, WHOLE_ANSWER
 from tsunagu.broker.api.problems import HeadTooLarge, RequestTimeout, UriTooLong, problem_answer
 from tsunagu.broker.errors import InvalidRequest
 
@@ -62,6 +62,10 @@ class Cycle(RequestResponseCycle):
             self.transport.close()
         self.on_response()
         return True
+
+    def gone(self) -> bool:
+        """Tell whether the client has closed the connection."""
+        return self.disconnected
 
     async def run_asgi(self, app: ASGI3Application) -> None:
         """Run the application; then let go of what refers to this cycle, so that it goes without garbage collection."""
@@ -152,7 +156,7 @@ class Protocol(HttpToolsProtocol):
             keep_alive=version != "1.0" and parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
-        scope["extensions"] = {WHOLE_ANSWER: cycle.whole}
+        scope["extensions"] = {WHOLE_ANSWER: cycle.whole, CLIENT_GONE: cycle.gone}
         if before is None or before.response_complete:
             self._start_asgi_task(cycle, self.app)
         else:

@@ -126,6 +126,16 @@ async def test_a_later_subscription_gets_no_older_changes(rigs: Start, receiver:
     assert [path for path, _, _ in receiver.got] == ["/old"]
 
 
+async def test_the_first_subscription_has_the_log_looked_at_at_once(rigs: Start, receiver: Receiver) -> None:
+    """A tenant's log is looked at when it gets a subscription, not when changes come: these would wait in memory."""
+    rig = await rigs()
+    assert "" not in rig.dispatcher.follower._streams
+    await rig.subscribe(receiver.url())
+    async with asyncio.timeout(5):
+        while (stream := rig.dispatcher.follower._streams.get("")) is None or stream.first:
+            await asyncio.sleep(0.01)
+
+
 async def test_what_nobody_subscribed_to_is_not_looked_for(rigs: Start, receiver: Receiver) -> None:
     """Changes made while a tenant had no subscription are passed over when there is one again, and leave no gaps."""
     rig = await rigs()

@@ -13,15 +13,19 @@ from typing import Any
 import pytest
 import uvicorn
 
-from tsunagu.asgi import send_whole
+from tsunagu.asgi import client_gone, send_whole
 from tsunagu.up.protocol import Cycle, Protocol
 
 BODY = b'{"a":1}'
 LENGTH = (b"content-length", b"%d" % len(BODY))
+GONE: asyncio.Queue[bool] = asyncio.Queue()
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Answers whole under /whole, echoes a body under /echo, streams under /stream, splits a header under /split."""
+    """Answers whole under /whole, echoes a body under /echo, streams under /stream, splits a header under /split.
+
+    Under /gone it notes whether the client has gone, at first and once it has.
+    """
     path = scope["path"]
     if path == "/stream":
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -35,6 +39,11 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
             if not message.get("more_body"):
                 break
         await send_whole(scope, send, 200, [(b"content-length", b"%d" % len(body))], body)
+    elif path == "/gone":
+        GONE.put_nowait(client_gone(scope))
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        GONE.put_nowait(client_gone(scope))
     elif path == "/split":
         await send_whole(scope, send, 200, [LENGTH, (b"location", b"/a\r\nset-cookie: x")], BODY)
     else:
@@ -208,3 +217,14 @@ async def test_an_answer_before_the_body_leaves_the_connection_to_others() -> No
     async with serving(idle=1) as port:
         assert (await talk(port, early, b"abc", GET)).count(BODY) == 2
         assert (await talk(port, early, b"abc")).count(BODY) == 1
+
+
+async def test_it_tells_when_the_client_has_gone() -> None:
+    """A connection that was closed while its request is worked on shows in the scope; an open one does not."""
+    async with serving() as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /gone HTTP/1.1\r\nHost: a\r\n\r\n")
+        async with asyncio.timeout(10):
+            assert not await GONE.get()
+            writer.close()
+            assert await GONE.get()

@@ -11,13 +11,13 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
-from tsunagu.asgi import send_whole
+from tsunagu.asgi import client_gone, send_whole
 from tsunagu.broker.api.bodies import check_coding, check_length, read_body
 from tsunagu.broker.api.call import Answer, Call, header_table
 from tsunagu.broker.api.intake import SMALL
 from tsunagu.broker.api.negotiation import is_linked_data, negotiate
 from tsunagu.broker.api.params import read_query
-from tsunagu.broker.api.problems import MethodNotAllowed, fault_answer, problem_answer
+from tsunagu.broker.api.problems import ClientGone, MethodNotAllowed, fault_answer, problem_answer
 from tsunagu.broker.api.tenants import tenant_name
 from tsunagu.broker.errors import BadRequestData, NgsiError, NonexistentTenant, ResourceNotFound
 
@@ -158,7 +158,7 @@ class Api:
             if tenant and route.tenant != "any":
                 await self._check_tenant(route, call.tenant)
             large = route.method in WITH_BODY and int(headers[b"content-length"]) > SMALL
-            answer = await (self._in_turn(call) if large else route.handler(call, self.services))
+            answer = await (self._in_turn(call, scope) if large else route.handler(call, self.services))
         except Options as options:
             answer = Answer(204, None, [(b"allow", options.allowed)])
         except NgsiError as error:
@@ -171,8 +171,11 @@ class Api:
         await respond(scope, send, answer)
         self._traffic.record(operation, answer.status, perf_counter() - started)
 
-    async def _in_turn(self, call: Call) -> Answer:
-        """Run the operation once its body is there, and there is room to work on it. Raises what the operation does."""
+    async def _in_turn(self, call: Call, scope: Scope) -> Answer:
+        """Run the operation once its body is there, and there is room to work on it. Raises what the operation does.
+
+        If the client has gone meanwhile, nothing is done (ClientGone): it may have sent the same again since.
+        """
         body = await read_body(call.receive, self.services.settings.max_body)
 
         async def receive() -> Message:
@@ -180,6 +183,8 @@ class Api:
 
         call.receive = receive
         async with self.services.intake.room(len(body)):
+            if client_gone(scope):
+                raise ClientGone("the client closed the connection while its request waited")
             return await call.route.handler(call, self.services)
 
     async def _check_tenant(self, route: Route, tenant: str) -> None:

@@ -49,6 +49,14 @@ class RequestTimeout(NgsiError):
     status = 408
 
 
+class ClientGone(NgsiError):
+    """Nobody waits for the answer any more; nothing was done. Only the metrics see the status, which is nginx's."""
+
+    type = InvalidRequest.type
+    title = "Client closed the request"
+    status = 499
+
+
 class UriTooLong(NgsiError):
     """The request's URI has more bytes than the server takes."""
 

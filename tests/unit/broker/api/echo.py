@@ -81,7 +81,7 @@ async def known_tenant(name: str) -> bool:
     return name != "nobody"
 
 
-def echo_client(**settings: Any) -> httpx.AsyncClient:
+def echo_api(**settings: Any) -> Api:
     chosen = Settings(**settings)  # type: ignore[call-arg]
     services: Any = SimpleNamespace(
         settings=chosen,
@@ -92,4 +92,8 @@ def echo_client(**settings: Any) -> httpx.AsyncClient:
         contexts=SimpleNamespace(hit=lambda _: None),
         tenant_exists=known_tenant,
     )
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app=Api(services, ROUTES)), base_url=BASE)
+    return Api(services, ROUTES)
+
+
+def echo_client(**settings: Any) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=echo_api(**settings)), base_url=BASE)

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.broker.api.echo import echo_client
+from tests.unit.broker.api.echo import BASE, echo_api, echo_client
+from tsunagu.asgi import CLIENT_GONE
 from tsunagu.broker.api.intake import SMALL, WAITING, Intake
+from tsunagu.broker.api.problems import ClientGone
 from tsunagu.broker.errors import Unavailable
 
 PATIENT = 60.0
@@ -96,3 +98,23 @@ async def test_large_bodies_go_through_one_after_the_other() -> None:
         )
     assert [answer.json()["body"] for answer in answers] == [{**large, "number": number} for number in range(8)]
     assert broken.status_code == httpx.codes.BAD_REQUEST
+
+
+async def test_nothing_is_done_for_a_client_that_has_gone() -> None:
+    """A large body whose turn comes when its client has closed the connection is not worked on."""
+    api = echo_api(max_body=10 * SMALL, intake_limit=SMALL)
+    gone = False
+
+    async def served(scope: Any, receive: Any, send: Any) -> None:
+        await api({**scope, "extensions": {CLIENT_GONE: lambda: gone}}, receive, send)
+
+    large = {"text": "x" * SMALL}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=served), base_url=BASE) as client:
+        assert (await client.post("/things", json=large)).status_code == httpx.codes.OK
+        async with api.services.intake.room(SMALL):
+            waiting = asyncio.create_task(client.post("/things", json=large))
+            await asyncio.sleep(0.05)
+            assert not waiting.done()
+            gone = True
+        answer = await waiting
+    assert answer.status_code == ClientGone.status

@@ -134,7 +134,7 @@ class Group:
 
     def _note_departed(self, before: Document, change: Change) -> None:
         """Note what the history has, and the current state not any more: attributes, or the whole entity."""
-        names = {touch.attribute for touch in change.touched if touch.deed == "deleted"}
+        names = {name for name, deed, _ in change.touched if deed == "deleted"}
         if SCOPE in before and (change.after is None or SCOPE not in change.after):
             names.add(SCOPE)
         if change.after is None:
@@ -169,7 +169,7 @@ class Group:
             elif new is None:
                 self.deletes.append({"q": {"_id": entity_id}, "limit": 1})
             else:
-                names = {touch.attribute for one in touches for touch in one}
+                names = {name for one in touches for name, _, _ in one}
                 self.updates.append({"q": {"_id": entity_id}, "u": _update(old, new, names)})
 
 
