@@ -285,7 +285,8 @@ _STATELESS: list[dict[str, Any]] = [
 
 def _hits(wish: Wish) -> list[dict[str, Any]]:
     """Return the stages that leave only entities with a record that tells what the wish takes."""
-    where = {"$and": [_where(replace(wish, last=None), amended=True), _telling(wish, wish.attrs)]}
+    nothing: Where = {"t": [], "s": {"$exists": False}}  # an entity without attributes was created, or deleted
+    where = {"$and": [_where(replace(wish, last=None), amended=True), _telling(wish, wish.attrs), {"$nor": [nothing]}]}
     one = [{"$match": where}, {"$limit": 1}, {"$project": {"_id": 1}}]
     lookup = {"from": CHANGES, "localField": "_id", "foreignField": "e", "pipeline": one, "as": "hits"}
     return [{"$lookup": lookup}, {"$match": {"hits": {"$ne": []}}}]

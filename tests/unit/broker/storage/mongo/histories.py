@@ -40,10 +40,11 @@ def instance(value: int, at: int, age: Any) -> dict[str, Any]:
 
 def changes() -> st.SearchStrategy[list[Change]]:
     """Return a strategy for the changes of one entity from its creation on; the last one may be its deletion."""
-    return st.builds(_changes, steps, st.booleans())
+    return st.builds(changes_of, steps, st.booleans())
 
 
-def _changes(plan: list[tuple[int, dict[str, Any]]], deleted: bool) -> list[Change]:
+def changes_of(plan: list[tuple[int, dict[str, Any]]], deleted: bool = False) -> list[Change]:
+    """Return the changes of an entity by a plan of (pause, age of what each attribute gets), deleted at last if so."""
     before, at, found = None, NOW, []
     for number, (pause, ages) in enumerate(plan):
         at += pause

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.broker.storage.mongo.conftest import Store
-from tests.unit.broker.storage.mongo.histories import AGES, GONE, MINUTE, NAMES, NOW, changes
+from tests.unit.broker.storage.mongo.histories import AGES, GONE, MINUTE, NAMES, NOW, changes, changes_of
 from tsunagu.broker.changes import Change, all_touched
 from tsunagu.broker.query.ast import EntityQuery, TemporalQuery
 from tsunagu.broker.storage.history import Fact, Wish
@@ -74,6 +74,7 @@ async def test_an_evolution_has_what_its_records_tell(store: Store, history: lis
 
 
 @ONCE
+@example(history=changes_of([(0, {"a": GONE})]), wish=Wish())
 @given(history=changes(), wish=wishes())
 async def test_an_entity_is_found_if_it_has_what_is_asked_for(store: Store, history: list[Change], wish: Wish) -> None:
     """A query has the entity exactly if some instance is within the window, of an attribute asked for."""
