@@ -23,13 +23,13 @@ from pymongo import AsyncMongoClient
 
 from tests.bench.processes import cpu, memory
 from tests.drills.harness import Running, running
-from tsunagu.schemas.entity import instances
+from tsunagu.schemas.entity import DEFAULT_VOCAB, instances, stored_name
 
 if TYPE_CHECKING:
     from pymongo.asynchronous.collection import AsyncCollection
 
 APIKEY = "bench"
-NUMBER = "https://uri．etsi．org/ngsi-ld/default-context/n"
+NUMBER = stored_name(DEFAULT_VOCAB + "n")
 PATIENCE = 60.0
 
 

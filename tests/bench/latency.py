@@ -22,9 +22,10 @@ from pymongo.read_concern import ReadConcern
 
 from tests.bench.run import fill
 from tests.drills.harness import running
+from tsunagu.schemas.entity import DEFAULT_VOCAB, stored_name
 
 ENTITIES = 1000
-LEVEL = "https://uri．etsi．org/ngsi-ld/default-context/waterLevel"
+LEVEL = stored_name(DEFAULT_VOCAB + "waterLevel")
 
 
 class Client:

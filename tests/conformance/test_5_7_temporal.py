@@ -98,7 +98,7 @@ async def test_5_7_3_late_readings_stand_at_their_time(client: httpx.AsyncClient
 
     assert broker.parts is not None
     reports = Reports(broker.parts.committer)
-    name = "https://uri．etsi．org/ngsi-ld/default-context/level"
+    name = "~level"
 
     def report(minute: int) -> Report:
         instance = {"type": "Property", "value": minute, "observedAt": at(minute)}

@@ -18,6 +18,7 @@ from tests.bench.processes import memory
 from tests.drills.harness import children_of
 from tests.drills.running import Up
 from tsunagu.broker.storage.mongo.client import database_name
+from tsunagu.schemas.entity import iri_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -112,7 +113,7 @@ def values_of(records: Iterable[dict[str, Any]], attribute: str) -> list[Any]:
     found = []
     for record in records:
         for name, instance in record.get("a", {}).get("attrs", {}).items():
-            if name.rpartition("/")[2] == attribute:
+            if iri_of(name).rpartition("/")[2] == attribute:
                 found += [one["value"] for one in (instance if isinstance(instance, list) else [instance])]
     return found
 

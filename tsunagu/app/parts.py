@@ -62,6 +62,7 @@ from tsunagu.broker.storage.mongo.history import MongoHistory
 from tsunagu.broker.storage.mongo.leases import MongoLeases
 from tsunagu.broker.storage.mongo.orphans import Orphans
 from tsunagu.broker.storage.mongo.parked import MongoParkedDeliveries
+from tsunagu.broker.storage.mongo.renaming import bring_up_to_date
 from tsunagu.broker.storage.mongo.tail import MongoTail
 from tsunagu.broker.storage.shared import MemoryFanout, RedisFanout
 from tsunagu.subscriptions.dispatcher import Dispatcher
@@ -228,6 +229,7 @@ class Parts:
         await self._until_store_answers()
         orphans = Orphans(self.databases.client, self.databases.application)
         self._tasks.append(asyncio.create_task(orphans.run(), name="orphans"))
+        await bring_up_to_date(self.databases)
         await self.databases.ready("")
         await self.catalogue.start()
         await self.indexes.load()

@@ -13,7 +13,7 @@ A *document*::
      "geo":      shape for the geographic index,  covers the instances of location, absent if there is none
      "v":        version: epoch ms at creation and one more at each change, so that it only grows for one id}
 
-NAME is an expanded attribute IRI with "." replaced by DOT (MongoDB reads a dot as a path).
+NAME is an expanded attribute IRI in its stored form (`stored_name`): abbreviated, without dots.
 
 An INSTANCE is normalized NGSI-LD with stored names for its sub-attributes, times as the client gave them
 in UTC, and IRIs for vocab, objectType and valueType::
@@ -37,7 +37,6 @@ from __future__ import annotations
 
 from typing import Any
 
-DOT = "\uff0e"
 NULL = "urn:ngsi-ld:null"
 
 Instance = dict[str, Any]
@@ -47,15 +46,25 @@ Expanded = dict[str, Any]
 CORE_NAMESPACE = "https://uri.etsi.org/ngsi-ld/"
 DEFAULT_VOCAB = "https://uri.etsi.org/ngsi-ld/default-context/"
 
+# Of stored names. MongoDB reads a dot as a path; DOT and the marks are ASCII, which encodes and decodes faster, and no
+# URI has them where they stand. None of these may change: data is stored under them (docs/decisions/0026).
+DOT = "^"
+ABBREVIATIONS = (("~", DEFAULT_VOCAB), ("=", CORE_NAMESPACE), ("+", "https://smartdatamodels.org/"))
+_WHOLE = dict(ABBREVIATIONS)
+
 
 def stored_name(iri: str) -> str:
-    """Return the stored name of an attribute IRI."""
+    """Return the stored name of an attribute IRI: the start that many have as a mark, and DOT for each dot."""
+    for mark, start in ABBREVIATIONS:
+        if iri.startswith(start):
+            return mark + iri[len(start) :].replace(".", DOT)
     return iri.replace(".", DOT)
 
 
 def iri_of(name: str) -> str:
     """Return the attribute IRI of a stored name."""
-    return name.replace(DOT, ".")
+    start = _WHOLE.get(name[:1])
+    return name.replace(DOT, ".") if start is None else start + name[1:].replace(DOT, ".")
 
 
 LOCATION = stored_name(CORE_NAMESPACE + "location")

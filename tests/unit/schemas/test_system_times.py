@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tsunagu.schemas.system_times import system_times
 
-ACCURACY = "https://uri\uff0eetsi\uff0eorg/ngsi-ld/default-context/accuracy"
-SOURCE = "https://uri\uff0eetsi\uff0eorg/ngsi-ld/default-context/source"
+ACCURACY = "~accuracy"
+SOURCE = "~source"
 
 
 def prop(value, **members):

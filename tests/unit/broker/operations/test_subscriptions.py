@@ -314,7 +314,7 @@ async def test_q_keeps_its_names_when_only_expand_values_changes(subscriptions: 
     identity = await subscriptions.create("", body(q='height=="Tower"'), CITY)
     await subscriptions.update("", identity, {"expandValues": "height"}, CORE)
     terms = (await subscriptions.entry("", identity))["parts"]["q"]["terms"]
-    assert ["a", "height", "https://c\uff0eexample/height\uff0em"] in terms
+    assert ["a", "height", "https://c^example/height^m"] in terms
 
 
 async def test_status_follows_is_active_and_expires_at(subscriptions: Subscriptions) -> None:

@@ -20,7 +20,7 @@ from tsunagu.broker.storage.mongo.committer import Committer
 from tsunagu.broker.storage.mongo.group import Group
 from tsunagu.broker.storage.writes import DUPLICATE, Outcome, Write
 
-NAME = "https://example．org/level"
+NAME = "https://example^org/level"
 
 
 def document(entity_id: str, value: Any, now: int) -> dict[str, Any]:
