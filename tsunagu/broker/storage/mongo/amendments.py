@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pymongo import DeleteMany, DeleteOne, ReplaceOne, UpdateMany, UpdateOne
-from pymongo.read_concern import ReadConcern
 
 from tsunagu.broker.storage.history import SCOPE
 from tsunagu.broker.storage.mongo.erasure import corrected, drop, erased, found_at, moved
@@ -21,7 +20,7 @@ from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.history import VISIBLE, touching
 from tsunagu.broker.storage.mongo.indexes import CHANGES, EVOLUTIONS, WATERMARKS
 from tsunagu.broker.storage.mongo.records import ERASED, LATE, tells, told_at
-from tsunagu.broker.storage.mongo.transactions import DURABLE
+from tsunagu.broker.storage.mongo.transactions import DURABLE, SNAPSHOT
 
 if TYPE_CHECKING:
     from pymongo.asynchronous.client_session import AsyncClientSession
@@ -36,7 +35,6 @@ Write = DeleteMany | DeleteOne | ReplaceOne[Any] | UpdateMany | UpdateOne
 
 SLICE = 2000
 SECONDS = 55.0
-SNAPSHOT = ReadConcern("snapshot")
 
 
 class MongoAmendments:

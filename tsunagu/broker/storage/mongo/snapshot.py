@@ -10,15 +10,14 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from pymongo import WriteConcern
-from pymongo.read_concern import ReadConcern
+
+from tsunagu.broker.storage.mongo.transactions import SNAPSHOT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from pymongo.asynchronous.client_session import AsyncClientSession
     from pymongo.asynchronous.database import AsyncDatabase
-
-SNAPSHOT = ReadConcern("snapshot")
 
 
 @asynccontextmanager
