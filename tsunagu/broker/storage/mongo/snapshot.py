@@ -1,7 +1,7 @@
 """Several readings that see the log and the entities as they are at one moment.
 
 They are a transaction of their own, which MongoDB holds the moment for; a driver's "snapshot session" would count on
-MongoDB to keep what was overwritten for minutes, which costs every write (docs/operator.md, "MongoDB").
+MongoDB to keep what was overwritten for minutes, which costs every write (docs/decisions/0025).
 """
 
 from __future__ import annotations
