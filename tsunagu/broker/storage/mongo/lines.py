@@ -76,6 +76,8 @@ class Line(asyncio.Protocol):
         bodies = [bson.encode(command) for command in commands]
         if max(map(len, bodies)) > LARGEST:
             raise DocumentTooLarge("a command is larger than 16 MiB")
+        if self.transport.is_closing():  # perhaps since before it was taken over, so that nobody would tell
+            self.lost = True
         if self.lost:
             raise LineLost
         numbered = list(enumerate(bodies, self._number + 1))

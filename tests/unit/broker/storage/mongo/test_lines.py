@@ -151,6 +151,7 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.protocol: Any = None
         self.written: list[bytes] = []
+        self.closing = False
 
     def set_protocol(self, protocol: Any) -> None:
         self.protocol = protocol
@@ -160,6 +161,9 @@ class Wire(asyncio.Transport):
 
     def write(self, data: Any) -> None:
         self.written.append(data)
+
+    def is_closing(self) -> bool:
+        return self.closing
 
     def abort(self) -> None:
         self.protocol.connection_lost(None)
@@ -187,3 +191,14 @@ async def test_what_is_no_answer_ends_the_line(wrong: bytes) -> None:
             with pytest.raises(LineLost):
                 await asked
         assert line.lost is not right
+
+
+async def test_a_connection_that_was_dead_when_it_was_taken_over_is_lost() -> None:
+    """Of the driver's connections one may have ended unnoticed: whoever asks over it hears so, and nothing is sent."""
+    wire = Wire()
+    line = Line(wire, asyncio.Protocol())
+    wire.closing = True
+    with pytest.raises(LineLost):
+        await line.ask({"ping": 1, "$db": "x"})
+    assert line.lost
+    assert not wire.written
