@@ -14,6 +14,7 @@ import pytest
 
 from tests.drills.city import Publisher
 from tests.drills.harness import LONG, Running, eventually, running, sink, subscribe
+from tests.drills.load import history
 from tsunagu.up import mongod
 from tsunagu.up.child import Child
 from tsunagu.up.ports import free_port
@@ -55,20 +56,6 @@ async def write_for(client: httpx.AsyncClient, url: str, *, seconds: float, rate
     await asyncio.gather(*under_way)
 
 
-async def levels_in_log(uri: str, prefix: str = "tsunagu") -> list[tuple[str, Any]]:
-    """Return every (entity id, level) that the change log knows, those of an entity in the order of its versions."""
-    from pymongo import AsyncMongoClient
-
-    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(uri)
-    found = []
-    async for record in client[prefix]["changes"].find({}).sort([("v", 1)]):
-        for name, value in record.get("a", {}).get("attrs", {}).items():
-            if name.endswith("level"):
-                found.append((record["e"], value["value"]))
-    await client.close()
-    return found
-
-
 async def test_kill_9_of_the_broker_loses_no_acknowledged_write_and_no_notification(tmp_path: Path) -> None:
     """After kill -9 of the broker during 200 writes/s every acknowledged write is stored and was notified."""
     kills = 5 if LONG else 1
@@ -93,13 +80,12 @@ async def test_kill_9_of_the_broker_loses_no_acknowledged_write_and_no_notificat
             )
         assert len(acknowledged) > 200 * kills
         # Requests that were under way at the same time, of different connections, may have been taken in any order.
-        logged = await levels_in_log(up.mongodb_uri)
-        assert set(acknowledged) <= {level for _, level in logged}
-        last = dict(logged)
+        logged = await history(up.mongodb_uri)
+        assert set(acknowledged) <= {level for levels in logged.values() for level in levels}
         for number in range(ENTITIES):
             entity = f"urn:ngsi-ld:Gauge:{number:03d}"
             answer = await client.get(f"{up.url}/ngsi-ld/v1/entities/{entity}?options=keyValues")
-            assert answer.json()["level"] == last[entity]
+            assert answer.json()["level"] == logged[entity][-1]
         received = target.values("level")
         print(f"kill -9 of the broker x{kills}: {len(acknowledged)} acknowledged, {len(received)} notified, missing 0")
 
@@ -185,7 +171,7 @@ async def test_kill_9_of_mongod_during_ingest_loses_no_message(tmp_path: Path) -
             end = time.monotonic() + 40
             while not expected <= found and time.monotonic() < end:
                 await asyncio.sleep(0.5)
-                found = {level for _, level in await levels_in_log(server.uri)}
+                found = {level for levels in (await history(server.uri)).values() for level in levels}
             assert expected <= found, f"missing: {sorted(expected - found)[:20]} of {total}"
             await ready(client, up)
             print(f"kill -9 of mongod: {total} published, {len(expected & found)} stored, 503 after {waited:.1f} s")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tsunagu.broker.changes import Change
     from tsunagu.broker.storage.catalogue import Announcement, Catalogue, Entry
-    from tsunagu.broker.storage.mongo.client import Databases
+    from tsunagu.broker.storage.mongo.client import Database, Databases
 
 KIND = "attribute_indexes"
 NONE: dict[str, frozenset[str]] = {}
@@ -38,6 +38,17 @@ def index_id(type_iri: str, attribute: str) -> str:
 def index_name(declaration: str, member: str) -> str:
     """Return the name of the index on one value member."""
     return f"attribute_{declaration}_{member}"
+
+
+async def build(database: Database, entry: Entry) -> None:
+    """Create the indexes of a declaration; those that are there stay. Raises PyMongoError."""
+    declaration = index_id(entry["type"], entry["attribute"])
+    for member in entry["members"]:
+        await database[ENTITIES].create_index(
+            [(f"attrs.{entry['attribute']}.{member}", ASCENDING), ("_id", ASCENDING)],
+            name=index_name(declaration, member),
+            partialFilterExpression={"type": entry["type"]},
+        )
 
 
 class AttributeIndexes:
@@ -88,22 +99,11 @@ class AttributeIndexes:
         kinds = {kind for row in rows for kind in (row["_id"] if isinstance(row["_id"], list) else [row["_id"]])}
         members = sorted({KINDS[kind].member for kind in kinds if kind in KINDS} or {"value"})
         entry: Entry = {"type": type_iri, "attribute": attribute, "members": members}
-        await self._build(tenant, entry)
+        with translated():
+            await build(database, entry)
         await self._catalogue.replace(tenant, KIND, index_id(type_iri, attribute), entry)
         await self._read(tenant)
         return entry
-
-    async def _build(self, tenant: str, entry: Entry) -> None:
-        """Create the indexes of a declaration; those that are there stay."""
-        declaration = index_id(entry["type"], entry["attribute"])
-        entities = self._databases.of(tenant)[ENTITIES]
-        with translated():
-            for member in entry["members"]:
-                await entities.create_index(
-                    [(f"attrs.{entry['attribute']}.{member}", ASCENDING), ("_id", ASCENDING)],
-                    name=index_name(declaration, member),
-                    partialFilterExpression={"type": entry["type"]},
-                )
 
     async def drop(self, tenant: str, type_iri: str, attribute: str) -> None:
         """Remove an index and its declaration. Raises ResourceNotFound."""
@@ -146,5 +146,6 @@ class AttributeIndexes:
             for entry in await self._catalogue.find(tenant, KIND, {"attribute": attribute}):
                 wider: Entry = {**entry, "members": sorted({*entry["members"], *members})}
                 await self._catalogue.replace(tenant, KIND, index_id(entry["type"], attribute), wider)
-                await self._build(tenant, wider)
+                with translated():
+                    await build(self._databases.of(tenant), wider)
         await self._read(tenant)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from pymongo import ASCENDING, ReplaceOne
+from pymongo import ReplaceOne
 
-from tsunagu.broker.storage.mongo.attribute_indexes import KIND, index_id, index_name
+from tsunagu.broker.storage.mongo.attribute_indexes import KIND, build, index_id, index_name
 from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.indexes import CHANGES, ENTITIES, EVOLUTIONS
 from tsunagu.broker.storage.mongo.parked import DEAD, PARKED
@@ -57,19 +57,15 @@ async def bring_up_to_date(databases: Databases) -> None:
 
 async def _rewrite(database: Database, collection: str, step: Callable[[Document], Document]) -> int:
     """Put what `step` makes of each document in its place, unless it was changed meanwhile; return how many differ."""
-    statements: list[ReplaceOne[Document]] = []
+    members = ("_id", "v") if collection == ENTITIES else ("_id",)
     count = 0
-    async for document in database[collection].find({}, batch_size=AT_ONCE):
-        new = step(document)
-        if new != document:
-            guard = {"_id": document["_id"], **({"v": document["v"]} if collection == ENTITIES else {})}
-            statements.append(ReplaceOne(guard, new))
-            count += 1
-        if len(statements) == AT_ONCE:
+    cursor = database[collection].find({}, batch_size=AT_ONCE)
+    while rows := await cursor.to_list(AT_ONCE):
+        pairs = [(row, new) for row in rows if (new := step(row)) != row]
+        if pairs:
+            statements = [ReplaceOne({member: row[member] for member in members}, new) for row, new in pairs]
             await database[collection].bulk_write(statements, ordered=False)
-            statements = []
-    if statements:
-        await database[collection].bulk_write(statements, ordered=False)
+            count += len(pairs)
     return count
 
 
@@ -80,17 +76,12 @@ async def _rename_indexes(database: Database) -> int:
         entry = {**row["d"], "attribute": renamed(row["d"]["attribute"])}
         if entry == row["d"]:
             continue
-        new = index_id(entry["type"], entry["attribute"])
+        await build(database, entry)
         entities = database[ENTITIES]
-        present = await entities.index_information()
-        for member in entry["members"]:
-            await entities.create_index(
-                [(f"attrs.{entry['attribute']}.{member}", ASCENDING), ("_id", ASCENDING)],
-                name=index_name(new, member),
-                partialFilterExpression={"type": entry["type"]},
-            )
-            if (former := index_name(row["_id"], member)) in present:
-                await entities.drop_index(former)
+        former = {index_name(row["_id"], member) for member in entry["members"]}
+        for name in former & (await entities.index_information()).keys():
+            await entities.drop_index(name)
+        new = index_id(entry["type"], entry["attribute"])
         await database[KIND].replace_one({"_id": new}, {"_id": new, "d": entry}, upsert=True)
         await database[KIND].delete_one({"_id": row["_id"]})
         count += 1
