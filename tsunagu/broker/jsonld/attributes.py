@@ -24,9 +24,11 @@ DEPTH_LIMIT = 32
 
 _NGSILDPROOF = stored_name(CORE_TERMS["ngsildproof"])
 _GEO_NAMES = frozenset({LOCATION, OBSERVATION_SPACE, OPERATION_SPACE})
+_PARTICULAR = _GEO_NAMES | {_NGSILDPROOF}
 _PROPERTY = KINDS["Property"]
 _GEO_PROPERTY = KINDS["GeoProperty"]
 _TABLES: dict[Kind | None, dict[str, Reader]] = {}
+_TYPE_AND_VALUE = 2
 _LOWEST, _HIGHEST = float("-inf"), float("inf")
 
 
@@ -64,9 +66,9 @@ def read_instance(value: dict[str, Any], name: str, context: Context, mode: Mode
     """Return the stored form of one instance; an object without any member of an attribute is a concise value."""
     if depth > DEPTH_LIMIT:
         raise ValueError(f"attributes are nested deeper than {DEPTH_LIMIT} levels")
+    kind: Kind | None
     try:
-        kind: Kind | None = KINDS[value["type"]]
-        named = True
+        kind = KINDS[value["type"]]
     except (KeyError, TypeError):
         if is_geometry(value):
             return _bare(value, name, context, mode)
@@ -76,6 +78,14 @@ def read_instance(value: dict[str, Any], name: str, context: Context, mode: Mode
             kind = _implied(value)
             if kind is None and not (mode.partial and (not mode.deep or _is_fragment(value))):
                 return _bare(value, name, context, mode)
+    else:
+        named = True
+        member = kind.member
+        if len(value) == _TYPE_AND_VALUE and member in value and (name not in _PARTICULAR or kind is _GEO_PROPERTY):
+            item = value[member]
+            if kind is not _PROPERTY or type(item) is not float or not _LOWEST < item < _HIGHEST:
+                item = _alone(item, kind, context, mode)
+            return {"type": kind.name, member: item}
     out: Instance = {}
     if kind is not None and (named or not mode.partial or kind.member != "value"):
         out["type"] = kind.name
@@ -100,8 +110,7 @@ def _read_members(
             if key == "type":
                 continue
             if key == member and kind is not None:
-                plain = kind is _PROPERTY and type(item) is float and _LOWEST < item < _HIGHEST
-                out[key] = item if plain else _value(item, kind, context, mode)
+                out[key] = _value(item, kind, context, mode)
             elif (reader := table.get(key)) is None:
                 _read_sub_attribute(out, key, item, context, mode, depth)
             elif (result := reader(item, context, mode)) is not LEFT_OUT:
@@ -115,7 +124,17 @@ def _read_members(
         raise Fault("value", "the value of ngsildproof shall be an object: the proof (4.5.2.2)")
 
 
+def _alone(item: Any, kind: Kind, context: Context, mode: Mode) -> Any:
+    """Return the value of an instance that has nothing but its kind and its value, as it is stored. Raises Fault."""
+    try:
+        return _value(item, kind, context, mode)
+    except (ValueError, BadRequestData) as error:
+        raise Fault(kind.member, str(error)) from None
+
+
 def _value(item: Any, kind: Kind, context: Context, mode: Mode) -> Any:
+    if kind is _PROPERTY and type(item) is float and _LOWEST < item < _HIGHEST:
+        return item
     if mode.nulls and kind.is_null(item):
         return item
     return kind.patch(item, context) if mode.deep else kind.read(item, context)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tsunagu.broker.changes import Deed, Document, Touch
+from tsunagu.broker.changes import TOUCHES, Deed, Document, Touch
 from tsunagu.broker.storage.writes import Outcome
 from tsunagu.schemas.entity import LOCATION, NULL, Instance, instances
 from tsunagu.schemas.geo_cover import cover
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Times = dict[str, Any]
+TYPE_AND_VALUE = 2
 Slots = dict[str | None, tuple[Instance, Times]]
 
 
@@ -49,15 +50,17 @@ class Draft:
         """Put an instance in, in the place of the one with the same datasetId, whose createdAt it keeps."""
         dataset_id = instance.get("datasetId")
         old = self.attrs.get(name)
-        deed: Deed
+        deed: Deed = "updated"
         if old is None:
             self.attrs[name] = instance
             self.times[name] = system_times(instance, self.now)
             deed = "created"
         elif type(old) is dict and old.get("datasetId") == dataset_id:
             self.attrs[name] = instance
-            self.times[name] = system_times(instance, self.now, self.times[name], before=old)
-            deed = "updated"
+            if len(instance) == TYPE_AND_VALUE and "value" in instance:  # has no time of its own
+                self.times[name] = {"c": self.times[name]["c"], "m": self.now}
+            else:
+                self.times[name] = system_times(instance, self.now, self.times[name], before=old)
         else:
             slots = self._slots(name)
             known = slots.get(dataset_id)
@@ -65,7 +68,7 @@ class Draft:
             slots[dataset_id] = (instance, system_times(instance, self.now, times, before=before))
             deed = "updated" if known else "created"
             self._store(name, slots)
-        self.touched.append(Touch(name, deed, dataset_id))
+        self.touched.append(TOUCHES[deed][name] if dataset_id is None else Touch(name, deed, dataset_id))
 
     def remove(self, name: str, dataset_id: str | None = None) -> bool:
         """Take the instance with this datasetId out; tell whether it was there."""

@@ -124,7 +124,7 @@ def update(
     result = UpdateResult()
     for name, value in fragment["attrs"].items():
         done = False
-        for instance in [value] if type(value) is dict else value:
+        for instance in (value,) if type(value) is dict else value:
             if not is_deletion(instance):
                 draft.put(name, instance)
             elif not draft.remove(name, instance.get("datasetId")):

@@ -72,7 +72,7 @@ def is_deletion(instance: Instance) -> bool:
 
     Null may be encoded as its kind has it, or, without "type", stand in "value" (5.5.8, 5.5.12).
     """
-    if "type" not in instance:
+    if "value" in instance or "type" not in instance:
         return bool(instance.get("value") == NULL)
     kind = KINDS[instance["type"]]
     return kind.member in instance and kind.is_null(instance[kind.member])

@@ -17,9 +17,9 @@ from tsunagu.broker.storage.mongo.erasure import corrected, drop, erased, found_
 from tsunagu.broker.storage.mongo.evolutions import AMENDED
 from tsunagu.broker.storage.mongo.facts import SCOPE_PLACE, parse_instance_id
 from tsunagu.broker.storage.mongo.faults import translated
-from tsunagu.broker.storage.mongo.history import VISIBLE, touching
+from tsunagu.broker.storage.mongo.history import VISIBLE, having, touching
 from tsunagu.broker.storage.mongo.indexes import CHANGES, EVOLUTIONS, WATERMARKS
-from tsunagu.broker.storage.mongo.records import ERASED, LATE, tells, told_at
+from tsunagu.broker.storage.mongo.records import ERASED, LATE, entries_of, tells, told_at
 from tsunagu.broker.storage.mongo.transactions import DURABLE, SNAPSHOT
 
 if TYPE_CHECKING:
@@ -76,7 +76,8 @@ class MongoAmendments:
         self, tenant: str, entity_id: str, name: str, *, dataset_id: str | None, every: bool
     ) -> bool:
         """Remove the instances of an attribute with a datasetId, or every one; tell whether it has any instance."""
-        where: dict[str, Any] = {"e": entity_id, **VISIBLE, "t": touching({name})}
+        where: dict[str, Any] = {"e": entity_id, **VISIBLE, **touching({name})}
+        usual = [name] if every or dataset_id is None else []
         entry: dict[str, Any] = {"0": name, "1": {"$ne": ERASED}, **({} if every else {"2": dataset_id})}
         scope = {"e": entity_id, **VISIBLE, "s": True}
 
@@ -86,7 +87,7 @@ class MongoAmendments:
 
         async def erase_some(database: Database, session: AsyncClientSession) -> bool:
             log = database[CHANGES]
-            touched = {"e": entity_id, **VISIBLE, "t": {"$elemMatch": entry}}
+            touched = {"e": entity_id, **VISIBLE, **having(usual, entry)}
             rows = await log.find(touched, session=session).limit(SLICE).to_list(None)
             if not rows:
                 return False
@@ -143,7 +144,7 @@ class MongoAmendments:
             old, known = found_at(record, place, name) or ({}, {})
             await _forget_value(database, record, place, old, session)
             new_times = {**times, "c": known.get("c", record["at"])}
-            dataset_id = record["t"][place][2]
+            dataset_id = entries_of(record)[place][2]
             placed = {**instance, **({} if dataset_id is None else {"datasetId": dataset_id})}
             writes = _corrections(record, place, placed, new_times)
             await database[CHANGES].bulk_write(writes, session=session)
@@ -188,7 +189,8 @@ async def _find(
         return None
     if place == SCOPE_PLACE:
         return (record, place) if name == SCOPE and record.get("s") else None
-    entry = record["t"][int(place)] if int(place) < len(record["t"]) else ["", ERASED, None]
+    entries = entries_of(record)
+    entry = entries[int(place)] if int(place) < len(entries) else ["", ERASED, None]
     if entry[1] == ERASED and len(entry) > len(("name", "deed", "dataset")):
         record = await log.find_one({"_id": entry[3], "e": entity_id, **VISIBLE}, session=session)
         place = 0
@@ -204,11 +206,11 @@ async def _forget_value(
 
     These are what was before the next change and, of an instance that is told apart, the change itself.
     """
-    name, _, dataset_id, *_ = record["t"][place]
+    name, _, dataset_id, *_ = entries_of(record)[place]
     where = {
         "e": record["e"],
         "v": {"$gte": record["v"]},
-        "t": {"$elemMatch": {"0": name, "2": dataset_id}},
+        **having([name] if dataset_id is None else [], {"0": name, "2": dataset_id}),
         "_id": {"$ne": record["_id"]},
         "k": {"$ne": LATE},
     }
@@ -225,7 +227,7 @@ def _corrections(record: Record, place: int, instance: Instance, times: dict[str
     """Return the writes that correct an instance; one that gets another time moves into a record of its own."""
     time = told_at(times, record["at"])
     amended = times["m"]
-    live = sum(entry[1] != ERASED for entry in record["t"])
+    live = sum(entry[1] != ERASED for entry in entries_of(record))
     if tells(record, time):
         return [ReplaceOne({"_id": record["_id"]}, {**corrected(record, place, instance, times), "am": amended})]
     if live == 1 and record["k"] == LATE:

@@ -10,7 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.storage.mongo.facts import instance_id
-from tsunagu.broker.storage.mongo.records import ERASED, LATE, give_time, instance_of, late_records, told_at
+from tsunagu.broker.storage.mongo.records import (
+    ERASED,
+    LATE,
+    entries_of,
+    instance_of,
+    late_records,
+    timed_entry,
+    told_at,
+)
 from tsunagu.schemas.entity import instances
 
 PLACES = 100_000
@@ -27,16 +35,17 @@ if TYPE_CHECKING:
 
 def erased(record: Record, wanted: Wanted) -> Record:
     """Return the record without the instances that are `wanted`, given place, attribute and datasetId."""
-    result = {**record, "t": list(record["t"])}
+    entries = entries_of(record)
+    result = {**record, "t": entries}
     for side in ("a", "b"):
         if side in record:
             result[side] = {**record[side], "attrs": dict(record[side]["attrs"]), "sys": dict(record[side]["sys"])}
     positions: dict[str, int] = {}
-    for place, (name, deed, dataset_id, *_) in enumerate(record["t"]):
+    for place, (name, deed, dataset_id, *_) in enumerate(entries):
         position = positions[name] = positions.get(name, -1) + 1
         if deed == ERASED or not wanted(place, name, dataset_id):
             continue
-        result["t"][place] = [name, ERASED, dataset_id]
+        entries[place] = [name, ERASED, dataset_id]
         if record["k"] == LATE:
             for tree in ("attrs", "sys"):
                 values = list(result["a"][tree][name])
@@ -45,7 +54,7 @@ def erased(record: Record, wanted: Wanted) -> Record:
         else:
             for side in ("a", "b"):
                 drop(result.get(side), name, dataset_id)
-    if all(entry[1] == ERASED for entry in result["t"]) and "s" not in result:
+    if all(entry[1] == ERASED for entry in entries) and "s" not in result:
         result["x"] = record["_id"]["w"]
     return result
 
@@ -71,32 +80,34 @@ def found_at(record: Record, place: int, name: str) -> tuple[Instance, dict[str,
 
     None if something else stands there, or nothing any more.
     """
-    if place >= len(record["t"]) or record["t"][place][0] != name or record["t"][place][1] == ERASED:
+    entries = entries_of(record)
+    if place >= len(entries) or entries[place][0] != name or entries[place][1] == ERASED:
         return None
     part: Document = record.get("a", {"attrs": {}, "sys": {}})
     if record["k"] == LATE:
-        position = sum(entry[0] == name for entry in record["t"][:place])
+        position = sum(entry[0] == name for entry in entries[:place])
         return part["attrs"][name][position] or {}, part["sys"][name][position] or {}
-    instance, times = instance_of(part, name, record["t"][place][2])
+    instance, times = instance_of(part, name, entries[place][2])
     return instance or {}, times or {}
 
 
 def corrected(record: Record, place: int, instance: Instance, times: dict[str, Any]) -> Record:
     """Return the record with another instance at a place, of the same attribute and datasetId, and TIMES."""
-    name, _, dataset_id, *_ = record["t"][place]
-    result = {**record, "t": list(record["t"])}
+    entries = entries_of(record)
+    name, _, dataset_id, *_ = entries[place]
+    result = {**record, "t": entries}
     part = result["a"] = {"attrs": {}, "sys": {}, **record.get("a", {})}
     part["attrs"], part["sys"] = dict(part["attrs"]), dict(part["sys"])
     deed = "deleted" if "d" in times else LATE if record["k"] == LATE else "updated"
     entry = [name, deed, dataset_id, instance["type"]] if deed == "deleted" else [name, deed, dataset_id]
     if "l" in record:
         time = told_at(times, record["at"])
-        give_time(entry, time)
+        entry = timed_entry(entry, time)
         if time[1]:
             result["o"] = True
-    result["t"][place] = entry
+    entries[place] = entry
     if record["k"] == LATE:
-        position = sum(entry[0] == name for entry in record["t"][:place])
+        position = sum(entry[0] == name for entry in entries[:place])
     else:
         known = [one.get("datasetId") for one in instances(part["attrs"].get(name, []))]
         position = known.index(dataset_id) if dataset_id in known else len(known)
@@ -112,7 +123,7 @@ def moved(record: Record, place: int, instance: Instance, times: dict[str, Any])
 
     Its id follows from that of the record, of a pseudo-writer: a correction has no number of its own in the log.
     """
-    name = record["t"][place][0]
+    name = entries_of(record)[place][0]
     own = record["_id"]
     part: Document = record["a"] if "a" in record else record["b"]
     document = {"_id": record["e"], "v": record["v"], "type": part.get("type", [])}

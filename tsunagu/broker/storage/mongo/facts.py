@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.storage.history import SCOPE, Fact
-from tsunagu.broker.storage.mongo.records import ERASED, LATE, TIME, instance_of, tells, told_at
+from tsunagu.broker.storage.mongo.records import ERASED, LATE, TIME, entries_of, instance_of, tells, told_at
 from tsunagu.schemas.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def facts_of(record: Record) -> Iterator[Fact]:
     late = record["k"] == LATE
     after = {"attrs": {}, "sys": {}, **record.get("a", {})}
     positions: dict[str, int] = {}
-    for place, entry in enumerate(record["t"]):
+    for place, entry in enumerate(entries_of(record)):
         name, deed, dataset_id = entry[:3]
         position = positions[name] = positions.get(name, -1) + 1
         if deed == ERASED or name == SCOPE:
@@ -97,7 +97,7 @@ def scopes_of(record: Record) -> Iterator[Fact]:
         yield Fact(SCOPE, {"type": "Property", "value": value}, times, instance_id(record, SCOPE_PLACE), at)
         return
     position = 0
-    for place, (name, deed, *_) in enumerate(record["t"]):
+    for place, (name, deed, *_) in enumerate(entries_of(record)):
         if name != SCOPE:
             continue
         if deed != ERASED:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tsunagu.broker.changes import Change, ChangeKind, Document, Touch, all_touched
+from tsunagu.broker.changes import Change, ChangeKind, Document, all_touched
 from tsunagu.broker.errors import NgsiError
 from tsunagu.broker.storage.mongo.evolutions import EvolutionNote
-from tsunagu.broker.storage.mongo.records import SCOPE, Record, late_records, records_of
+from tsunagu.broker.storage.mongo.records import SCOPE, Record, difference, late_records, records_of
 from tsunagu.broker.storage.mongo.spans import SPAN, held, span_of
 from tsunagu.broker.storage.writes import DUPLICATE, Outcome
 from tsunagu.schemas.entity import instances
@@ -40,6 +40,7 @@ class Group:
         self.inserts: list[Document] = []
         self.deletes: list[Statement] = []
         self.evolutions: dict[str, EvolutionNote] = {}
+        self._steps: dict[str, list[tuple[Change, Record]]] = {}  # by entity, in order
 
     @property
     def entity_ids(self) -> list[str]:
@@ -114,6 +115,7 @@ class Group:
         if outcome.late and any(name == SCOPE for name, _, _ in outcome.late):
             records[0].pop("s", None)  # the history of the scope is told apart
         self.records.extend(records)
+        self._steps.setdefault(entity_id, []).append((change, records[0]))
         if item.write.history and before is not None:
             self._note_departed(before, change)
         return number + len(records) - 1
@@ -158,10 +160,7 @@ class Group:
         They name the entity by its id alone: the transaction's snapshot is the guard, since MongoDB refuses to write
         a document that changed after it was read there, and an id alone spares it the query planner (decision 0006).
         """
-        touched: dict[str, list[tuple[Touch, ...]]] = {}
-        for change in self.changes:
-            touched.setdefault(change.entity_id, []).append(change.touched)
-        for entity_id, touches in touched.items():
+        for entity_id, steps in self._steps.items():
             old, new = read.get(entity_id), state[entity_id]
             if old is None:
                 if new is not None:
@@ -169,8 +168,15 @@ class Group:
             elif new is None:
                 self.deletes.append({"q": {"_id": entity_id}, "limit": 1})
             else:
-                names = {name for one in touches for name, _, _ in one}
-                self.updates.append({"q": {"_id": entity_id}, "u": _update(old, new, names)})
+                self.updates.append({"q": {"_id": entity_id}, "u": _update(old, new, *_parts(old, new, steps))})
+
+
+def _parts(old: Document, new: Document, steps: list[tuple[Change, Record]]) -> tuple[Document, Document]:
+    """Return what differs between two states of an entity; where one change lies between them, its record has it."""
+    if len(steps) == 1:
+        record = steps[0][1]
+        return record["b"], record["a"]
+    return difference(old, new, {touch.attribute for change, _ in steps for touch in change.touched})
 
 
 def _is_observed(document: Document | None, name: str) -> bool:
@@ -178,30 +184,30 @@ def _is_observed(document: Document | None, name: str) -> bool:
     return document is not None and any("o" in times for times in instances(document["sys"].get(name, [])))
 
 
-def _update(old: Document, new: Document, names: set[str]) -> Document:
-    """Return the update statement from `old` to `new`: only what differs, so that other indexes stay alone."""
-    attrs, times = new["attrs"], new["sys"]
+def _update(old: Document, new: Document, left: Document, right: Document) -> Document:
+    """Return the update statement from `old` to `new`: only what differs, so that other indexes stay alone.
+
+    `left` and `right` are what differs, in the old state and in the new one.
+    """
     if new["created"] != old["created"]:
         return held(new)
-    values: Document = {"v": new["v"], "modified": new["modified"]}
-    gone: Document = {}
-    if 2 * len(names) > len(attrs) + 1:
-        values["attrs"], values["sys"] = attrs, times
+    attrs, touched = new["attrs"], right["attrs"]
+    gone: Document = {member: "" for member in left if member not in right}
+    if touched is attrs:
+        values = dict(right)
     else:
-        for name in names:
-            if name in attrs:
-                values["attrs." + name] = attrs[name]
-                values["sys." + name] = times[name]
-            elif name in old["attrs"]:
-                gone["attrs." + name] = ""
-                gone["sys." + name] = ""
+        values = {member: value for member, value in right.items() if member not in ("attrs", "sys")}
+        if 2 * len(touched) > len(attrs) + 1:
+            values["attrs"], values["sys"] = attrs, new["sys"]
+        else:
+            for name, value in touched.items():
+                values["attrs." + name] = value
+                values["sys." + name] = right["sys"][name]
+            for name in left["attrs"]:
+                if name not in touched:
+                    gone["attrs." + name] = ""
+                    gone["sys." + name] = ""
     span = span_of(new["modified"])
     if span != span_of(old["modified"]):
         values[SPAN] = span
-    for member in ("type", "scope", "expires", "due", "geo"):
-        if member in new:
-            if new[member] != old.get(member):
-                values[member] = new[member]
-        elif member in old:
-            gone[member] = ""
     return {"$set": values, "$unset": gone} if gone else {"$set": values}

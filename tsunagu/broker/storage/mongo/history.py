@@ -26,7 +26,7 @@ from tsunagu.broker.storage.mongo.selection import Selection
 from tsunagu.schemas.entity import instances
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Collection
+    from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 
     from tsunagu.broker.changes import Document
     from tsunagu.broker.query.ast import TemporalQuery
@@ -214,7 +214,7 @@ class MongoHistory:
         if not moments:
             return []
         spans = [{"e": entity_id, "h": {"$gte": start, "$lte": end}} for start, end in _reaching(moments)]
-        where = {"o": True, "t": touching(attrs), **VISIBLE, "$or": spans}
+        where = {"o": True, **VISIBLE, "$and": [touching(attrs), {"$or": spans}]}
         with translated():
             async with asyncio.timeout(self._timeout):
                 records = [record async for record in _records(self._databases.of(tenant), where, "h", 1, attrs)]
@@ -342,7 +342,8 @@ def _telling(wish: Wish, names: Collection[str] | None) -> Where:
     Entries have times only where the record tells several; of the others, `_where` says nearly all.
     """
     entry = _entry(names, "deleted" if wish.member == "d" else {"$ne": ERASED})
-    where: Where = {} if names is None and wish.member != "d" else {"t": {"$elemMatch": entry}}
+    usual: Any = None if wish.member == "d" else {"$type": "string"} if names is None else {"$in": sorted(names)}
+    where = {} if names is None and wish.member != "d" else _one_of(usual, entry)
     if wish.member in ("m", "c"):
         return where
     span = {} if wish.window is None else _span(wish.window)
@@ -350,10 +351,11 @@ def _telling(wish: Wish, names: Collection[str] | None) -> Where:
     single: Where = {"l": {"$exists": False}}
     if wish.member == "o":
         timed["5"] = True
+        usual = None
     elif wish.member == "d":  # what was provided with an observedAt stands at that, not at the time of its deletion
         timed = {**entry, "$or": [{"4": timed["4"]}, {"5": True}]}
         single["o"] = {"$exists": False}
-    none: list[Where] = [{"l": {"$exists": True}, "t": {"$not": {"$elemMatch": timed}}}]
+    none: list[Where] = [{"l": {"$exists": True}, "$nor": [_one_of(usual, timed, span)]}]
     if "$lt" in span:
         none.append({**single, "h": {"$gte": span["$lt"]}})
     return {**where, "$nor": none}
@@ -383,9 +385,25 @@ def _span(window: TemporalQuery) -> dict[str, int]:
     return span
 
 
-def touching(names: Collection[str]) -> dict[str, Any]:
-    """Return the condition on "t" that a record touches one of the attributes."""
-    return {"$elemMatch": _entry(names, {"$ne": ERASED})}
+def touching(names: Collection[str]) -> Where:
+    """Return the condition on records that they touch one of the attributes."""
+    return having(sorted(names), _entry(names, {"$ne": ERASED}))
+
+
+def having(usual: Sequence[str], entry: Where) -> Where:
+    """Return the condition on records that they have the usual entry of one of these attributes, or such an entry."""
+    return _one_of({"$in": usual} if usual else None, entry)
+
+
+def _one_of(usual: Any, entry: Where, span: dict[str, int] | None = None) -> Where:
+    """Return the condition that "t" has an entry that is a name alone, `usual` (at a time in `span`), or `entry`.
+
+    What a record of several times tells under a name alone, it tells at "at".
+    """
+    full: Where = {"t": {"$elemMatch": entry}}
+    if usual is None:
+        return full
+    return {"$or": [{"t": usual, **({"at": span} if span else {})}, full]}
 
 
 async def _records(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tsunagu.broker.changes import UNTOLD, Change, Document, Touch
-from tsunagu.broker.storage.mongo.records import LATE
+from tsunagu.broker.storage.mongo.records import LATE, entries_of
 from tsunagu.schemas.entity import instances
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def late_change(record: Record, tenant: str, document: Document | None) -> Chang
     attrs, times = dict(document["attrs"]), dict(document["sys"])
     places: dict[str, int] = {}
     touched: list[Touch] = []
-    for name, deed, dataset_id in (entry[:3] for entry in record["t"]):
+    for name, deed, dataset_id in (entry[:3] for entry in entries_of(record)):
         place = places[name] = places.get(name, -1) + 1
         if deed != LATE or name not in record["a"]["attrs"]:
             continue

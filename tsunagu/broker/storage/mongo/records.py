@@ -6,9 +6,11 @@ A record::
      "at": epoch ms, "v": version after the change (for a deletion: one more than the deleted one),
      "h": the time in the history, epoch ms, "o": true if that is an observedAt, absent if it is "at",
      "s": true if the scope is another one after the change, absent otherwise,
-     "t": [[attribute, deed, dataset id or None], ...], of a deleted instance also its kind,
+     "t": [attribute | [attribute, deed, dataset id or None], ...], of a deleted instance also its kind,
      "b": parts of the document before, "a": parts of the document after,
      "m": meta, only if there is any; "x": writer, only where the change is kept out of the history}
+
+An attribute's name alone in "t" stands for the usual entry, see `entries_of`.
 
 What belongs to the history alone, and no state follows from it, is a record of kind "late": what a device reported too
 late for the current state, what was provided to the temporal evolution, and what a change did at times too far from its
@@ -28,6 +30,7 @@ earlier state follows by undoing them, newest first.
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.changes import Change, Document, Touch
@@ -45,23 +48,44 @@ ERASED = "erased"
 SCOPE = "scope"
 LARGEST_LATE = 100
 SPREAD_MS = 600_000
+_attribute = itemgetter(0)  # of a touch
 TIME = 4  # the place of the time in an entry of "t"
-OTHERS = ("type", "scope", "expires", "due", "geo", "created", "modified", "v")
+MEMBERS = ("type", "scope", "expires", "due", "geo", "created")
+OTHERS = (*MEMBERS, "modified", "v")
 
 
-def parts(document: Document | None, names: set[str] | None, members: Sequence[str]) -> Document | None:
-    """Return the named attributes and members of a document; the whole without its id if `names` is None."""
-    if document is None:
-        return None
-    if names is None:
-        whole = dict(document)
-        whole.pop("_id", None)
-        return whole
-    found: Document = {member: document[member] for member in members if member in document}
-    for tree in ("attrs", "sys"):
-        branch = document[tree]
-        found[tree] = branch if branch.keys() <= names else {name: branch[name] for name in names if name in branch}
-    return found
+def difference(before: Document, after: Document, names: set[str]) -> tuple[Document, Document]:
+    """Return the parts of two states of an entity: these attributes, and what else differs."""
+    old: Document = {"modified": before["modified"], "v": before["v"]}
+    new: Document = {"modified": after["modified"], "v": after["v"]}
+    for member in MEMBERS:
+        one, other = before.get(member), after.get(member)
+        if one is other or one == other:
+            continue
+        if member in before:
+            old[member] = one
+        if member in after:
+            new[member] = other
+    for document, part in ((before, old), (after, new)):
+        attrs, sys = document["attrs"], document["sys"]
+        if attrs.keys() <= names:
+            part["attrs"], part["sys"] = attrs, sys
+        else:
+            found = names & attrs.keys()
+            part["attrs"] = {name: attrs[name] for name in found}
+            part["sys"] = {name: sys[name] for name in found}
+    return old, new
+
+
+def entries_of(record: Record) -> list[list[Any]]:
+    """Return the entries of a record's "t" in full.
+
+    A name alone is a default instance that the change created or updated, as it did the entity. In a record that tells
+    several times it is told at "at", without an observedAt.
+    """
+    deed = "created" if record["k"] == "created" else "updated"
+    rest = [deed, None, None, record["at"]] if "l" in record else [deed, None]
+    return [[entry, *rest] if type(entry) is str else entry for entry in record["t"]]
 
 
 def records_of(change: Change, *, history: bool = True) -> list[Record]:
@@ -69,62 +93,97 @@ def records_of(change: Change, *, history: bool = True) -> list[Record]:
 
     They are numbered from the change's number on.
     """
-    own = _record_of(change)
+    entries, times = _told(change)
+    own = _record_of(change, entries)
     if not history:
         own["x"] = change.writer
         return [own]
-    times = _history_times(change)
     if not times:
         return [own]
-    if times.count(times[0]) == len(times):
-        own["h"] = times[0][0]
-        if times[0][1]:
-            own["o"] = True
+    different = set(times.values())
+    if len(times) < len(entries):
+        different.add((change.at, False))
+    ordered = sorted(different)
+    if len(ordered) == 1:
+        _tell(own, ordered)
         return [own]
-    entries = own["t"]
-    moments = [time for time, _ in times]
-    earliest, latest = min(moments), max(moments)
-    if latest - earliest <= SPREAD_MS:
-        _tell_several(own, entries, times, (earliest, latest))
+    if ordered[-1][0] - ordered[0][0] <= SPREAD_MS:
+        for position, told in times.items():
+            entries[position] = timed_entry(_full(entries[position], change), told)
+        _tell(own, ordered)
         return [own]
-    stretches = _stretches(moments)
+    return _in_stretches(change, own, [times.get(position, (change.at, False)) for position in range(len(entries))])
+
+
+def _in_stretches(change: Change, own: Record, times: Sequence[Told]) -> list[Record]:
+    """Return the records of a change whose times lie too far apart for one: its own tells those of most instances."""
+    own["t"] = entries = [_full(entry, change) for entry in own["t"]]
+    stretches = _stretches([time for time, _ in times])
     most = max(reversed(stretches), key=len)
-    told = [times[position] for position in most]
-    _tell_several(own, [entries[position] for position in most], told, (moments[most[0]], moments[most[-1]]))
+    for position in most:
+        entries[position] = timed_entry(entries[position], times[position])
+    _tell(own, sorted({times[position] for position in most}), several=True)
     others = enumerate((stretch for stretch in stretches if stretch is not most), change.number + 1)
     return [own, *(_told_apart(change, number, entries, stretch) for number, stretch in others)]
 
 
-def _record_of(change: Change) -> Record:
-    """Return the record of a change, without what concerns the history."""
+def _record_of(change: Change, entries: list[Any]) -> Record:
+    """Return the record of a change with these entries, without what concerns the history."""
     before, after = change.before, change.after
-    names: set[str] | None = None
-    differing: Sequence[str] = ()
-    if before is not None and after is not None:
-        names = {name for name, _, _ in change.touched}
-        differing = [member for member in OTHERS if before.get(member) != after.get(member)]
-    version = after["v"] if after is not None else before["v"] + 1 if before is not None else 0
     record: Record = {
         "_id": {"w": change.writer, "n": change.number},
         "e": change.entity_id,
         "k": change.kind,
         "at": change.at,
-        "v": version,
+        "v": change.version,
         "h": change.at,
-        "t": [
-            list(touch) if touch.deed != "deleted" or before is None else _deleted(touch, before)
-            for touch in change.touched
-        ],
+        "t": entries,
     }
-    if (before or {}).get("scope") != (after or {}).get("scope"):
-        record["s"] = True
-    if before is not None:
-        record["b"] = parts(before, names, differing)
-    if after is not None:
-        record["a"] = parts(after, names, differing)
+    if before is not None and after is not None:
+        record["b"], record["a"] = old, new = difference(before, after, set(map(_attribute, change.touched)))
+        if SCOPE in old or SCOPE in new:
+            record["s"] = True
+    else:
+        for document, part in ((before, "b"), (after, "a")):
+            if document is not None:
+                record[part] = {member: value for member, value in document.items() if member != "_id"}
+                if document.get(SCOPE) is not None:
+                    record["s"] = True
     if change.meta:
         record["m"] = change.meta
     return record
+
+
+def _told(change: Change) -> tuple[list[Any], dict[int, Told]]:
+    """Return an entry for each touch, and by its place the time of each that is not a name alone, told at "at"."""
+    before, after, at = change.before, change.after, change.at
+    if after is None:
+        gone = [_entry(touch, before) for touch in change.touched]
+        return gone, dict.fromkeys(range(len(gone)), (at, False))
+    usual = "created" if before is None else "updated"
+    entries: list[Any] = []
+    told: dict[int, Told] = {}
+    attrs, sys = after["attrs"], after["sys"]
+    for touch in change.touched:
+        name, deed, dataset_id = touch
+        times = sys.get(name)
+        if type(times) is dict and deed == usual and dataset_id is None and "datasetId" not in attrs[name]:
+            if "o" in times:
+                told[len(entries)] = (times["o"], True)
+            entries.append(name)
+        else:
+            times = instance_of(after, name, dataset_id)[1]
+            told[len(entries)] = (at, False) if times is None or "o" not in times else (times["o"], True)
+            entries.append(_entry(touch, before))
+    return entries, told
+
+
+def _entry(touch: Touch, before: Document | None) -> list[Any]:
+    return list(touch) if touch.deed != "deleted" or before is None else _deleted(touch, before)
+
+
+def _full(entry: Any, change: Change) -> list[Any]:
+    return [entry, "created" if change.before is None else "updated", None] if type(entry) is str else entry
 
 
 def _deleted(touch: Touch, before: Document) -> list[Any]:
@@ -133,23 +192,6 @@ def _deleted(touch: Touch, before: Document) -> list[Any]:
         if instance.get("datasetId") == touch.dataset_id:
             return [*touch, instance["type"]]
     return list(touch)
-
-
-def _history_times(change: Change) -> list[Told]:
-    """Return for each touch its time in the history, and whether that is an observedAt."""
-    after, unobserved = change.after, (change.at, False)
-    if after is None:
-        return [unobserved] * len(change.touched)
-    found = []
-    attrs, sys = after["attrs"], after["sys"]
-    for name, _, dataset_id in change.touched:
-        times = sys.get(name)
-        if type(times) is not dict:
-            times = instance_of(after, name, dataset_id)[1]
-        elif attrs[name].get("datasetId") != dataset_id:
-            times = None
-        found.append((times["o"], True) if times is not None and "o" in times else unobserved)
-    return found
 
 
 def _stretches(moments: Sequence[int]) -> list[list[int]]:
@@ -163,24 +205,20 @@ def _stretches(moments: Sequence[int]) -> list[list[int]]:
     return found
 
 
-def _tell_several(record: Record, entries: Sequence[list[Any]], times: Sequence[Told], span: tuple[int, int]) -> None:
-    """Make a record tell these entries of its "t" at their times, in parallel, which lie in `span`."""
-    observed = False
-    for entry, told in zip(entries, times, strict=True):
-        give_time(entry, told)
-        observed = observed or told[1]
-    record["l"], record["h"] = span
-    if observed:
-        record["o"] = True
+def _tell(record: Record, times: Sequence[Told], *, several: bool = False) -> None:
+    """Say in a record which times it tells, given in order; `several`: its entries have times even if it is one."""
+    if several or len(times) > 1:
+        record["l"] = times[0][0]
+    record["h"] = times[-1][0]
+    for _, observed in times:
+        if observed:
+            record["o"] = True
 
 
-def give_time(entry: list[Any], told: Told) -> None:
-    """Add its time to an entry of "t" of a record that tells several times."""
-    if len(entry) < TIME:
-        entry.append(None)
-    entry.append(told[0])
-    if told[1]:
-        entry.append(True)
+def timed_entry(entry: list[Any], told: Told) -> list[Any]:
+    """Return a full entry with its time, for a record that tells several."""
+    timed = [*entry, told[0]] if len(entry) == TIME else [*entry, None, told[0]]
+    return [*timed, True] if told[1] else timed
 
 
 def tells(record: Record, time: Told) -> bool:
@@ -256,13 +294,9 @@ def _late_record(
         "a": {"type": document["type"], "attrs": attrs, "sys": sys},
     }
     told = [told_at(times, at) for _, _, times in late]
-    if told.count(told[0]) == len(told):
-        record["h"] = told[0][0]
-        if told[0][1]:
-            record["o"] = True
-    else:
-        moments = [time for time, _ in told]
-        _tell_several(record, record["t"], told, (min(moments), max(moments)))
+    if len(set(told)) > 1:
+        record["t"] = [timed_entry(entry, time) for entry, time in zip(record["t"], told, strict=True)]
+    _tell(record, sorted(set(told)))
     if SCOPE in attrs:
         record["s"] = True
     return record
@@ -284,7 +318,7 @@ def told_at(times: dict[str, Any] | None, at: int) -> Told:
 
 def touched_names(record: Record) -> set[str]:
     """Return the attributes that a record tells of."""
-    return {entry[0] for entry in record["t"] if entry[1] != ERASED}
+    return {entry[0] for entry in entries_of(record) if entry[1] != ERASED}
 
 
 def _step(document: Document, names: set[str], source: Document, other: Document) -> Document:
@@ -335,6 +369,6 @@ def change_of(record: Record, tenant: str, before: Document | None, after: Docum
         at=record["at"],
         before=before,
         after=after,
-        touched=tuple(Touch(*entry[:3]) for entry in record["t"] if entry[1] != ERASED),
+        touched=tuple(Touch(*entry[:3]) for entry in entries_of(record) if entry[1] != ERASED),
         meta=record.get("m"),
     )

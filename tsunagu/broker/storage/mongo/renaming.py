@@ -121,7 +121,7 @@ def record(row: Document) -> Document:
     """Return a record of the log, or a change that waits to be delivered, with the names of its attributes renamed."""
     result = dict(row)
     if "t" in row:
-        result["t"] = [[renamed(entry[0]), *entry[1:]] for entry in row["t"]]
+        result["t"] = [renamed(one) if type(one) is str else [renamed(one[0]), *one[1:]] for one in row["t"]]
     for part in ("b", "a"):
         if part in row:
             result[part] = entity(row[part])

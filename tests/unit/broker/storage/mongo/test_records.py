@@ -12,7 +12,15 @@ from tests.unit.broker.storage.mongo.histories import NOW, changes, entity
 from tsunagu.broker.changes import Change
 from tsunagu.broker.operations import patch
 from tsunagu.broker.storage.mongo.facts import facts_of
-from tsunagu.broker.storage.mongo.records import LARGEST_LATE, SPREAD_MS, late_records, records_of, redo, undo
+from tsunagu.broker.storage.mongo.records import (
+    LARGEST_LATE,
+    SPREAD_MS,
+    entries_of,
+    late_records,
+    records_of,
+    redo,
+    undo,
+)
 from tsunagu.schemas.times import format_ms
 
 MINUTE = 60_000
@@ -37,14 +45,16 @@ def test_one_time_is_one_record_without_times_in_its_entries() -> None:
     """A change whose instances all have one time stands at that time."""
     (record,) = records_of(change(MINUTE, MINUTE))
     assert (record["h"], record["o"], "l" in record) == (NOW - MINUTE, True, False)
-    assert record["t"] == [["a0", "created", None], ["a1", "created", None]]
+    assert record["t"] == ["a0", "a1"]
+    assert entries_of(record) == [["a0", "created", None], ["a1", "created", None]]
 
 
 def test_observed_and_not_observed_are_one_record() -> None:
     """Instances with observedAt shortly before the change and instances without stand in one record."""
     (record,) = records_of(change(None, MINUTE, 2 * MINUTE, None))
     assert (record["h"], record["l"], record["o"]) == (NOW, NOW - 2 * MINUTE, True)
-    assert record["t"][:2] == [["a0", "created", None, None, NOW], ["a1", "created", None, None, NOW - MINUTE, True]]
+    assert record["t"][:2] == ["a0", ["a1", "created", None, None, NOW - MINUTE, True]]
+    assert entries_of(record)[0] == ["a0", "created", None, None, NOW]
     assert told([record]) == [("a0", NOW), ("a1", NOW - MINUTE), ("a2", NOW - 2 * MINUTE), ("a3", NOW)]
 
 
