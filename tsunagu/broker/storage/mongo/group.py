@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import bson
+
 from tsunagu.broker.changes import Change, ChangeKind, Document, all_touched
 from tsunagu.broker.errors import NgsiError
 from tsunagu.broker.storage.mongo.evolutions import EvolutionNote
-from tsunagu.broker.storage.mongo.records import SCOPE, Record, difference, late_records, records_of
-from tsunagu.broker.storage.mongo.spans import SPAN, held, span_of
+from tsunagu.broker.storage.mongo.records import SCOPE, Record, late_records, records_of
+from tsunagu.broker.storage.mongo.spans import SPAN
+from tsunagu.broker.storage.mongo.statements import Statement, insertion, update
 from tsunagu.broker.storage.writes import DUPLICATE, Outcome
 from tsunagu.schemas.entity import instances
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tsunagu.broker.storage.mongo.lane import Item
+    from bson.raw_bson import RawBSONDocument
 
-Statement = dict[str, Any]
+    from tsunagu.broker.storage.mongo.lane import Item
 
 
 class Group:
@@ -37,10 +40,11 @@ class Group:
         self.records: list[Record] = []
         self.receipts: list[Document] = []
         self.updates: list[Statement] = []
-        self.inserts: list[Document] = []
+        self.inserts: list[Document | RawBSONDocument] = []
         self.deletes: list[Statement] = []
         self.evolutions: dict[str, EvolutionNote] = {}
-        self._steps: dict[str, list[tuple[Change, Record]]] = {}  # by entity, in order
+        self._read: dict[str, RawBSONDocument] = {}  # as MongoDB holds them, by entity
+        self._steps: dict[str, list[Record]] = {}  # of changes, by entity, in order
 
     @property
     def entity_ids(self) -> list[str]:
@@ -52,11 +56,17 @@ class Group:
         """The receipts that the group's writes carry, each once."""
         return list({item.write.receipt: None for item in self.items if item.write.receipt is not None})
 
-    def apply(self, documents: Iterable[Document], receipts: Iterable[str], now: int, number: int) -> int:
-        """Apply all writes and fill the attributes; changes are numbered after `number`. Returns the last number."""
-        read: dict[str, Document] = {document["_id"]: document for document in documents}
-        for document in read.values():
+    def apply(self, documents: Iterable[RawBSONDocument], receipts: Iterable[str], now: int, number: int) -> int:
+        """Apply all writes and fill the attributes; changes are numbered after `number`. Returns the last number.
+
+        Raises what `bson.encode` raises.
+        """
+        read: dict[str, Document] = {}
+        for raw in documents:
+            document = bson.decode(raw.raw)
             document.pop(SPAN, None)
+            read[document["_id"]] = document
+            self._read[document["_id"]] = raw
         state: dict[str, Document | None] = dict(read)
         floor: dict[str, int] = {}
         seen = set(receipts)
@@ -115,7 +125,7 @@ class Group:
         if outcome.late and any(name == SCOPE for name, _, _ in outcome.late):
             records[0].pop("s", None)  # the history of the scope is told apart
         self.records.extend(records)
-        self._steps.setdefault(entity_id, []).append((change, records[0]))
+        self._steps.setdefault(entity_id, []).append(records[0])
         if item.write.history and before is not None:
             self._note_departed(before, change)
         return number + len(records) - 1
@@ -160,54 +170,18 @@ class Group:
         They name the entity by its id alone: the transaction's snapshot is the guard, since MongoDB refuses to write
         a document that changed after it was read there, and an id alone spares it the query planner (decision 0006).
         """
-        for entity_id, steps in self._steps.items():
+        for entity_id, records in self._steps.items():
             old, new = read.get(entity_id), state[entity_id]
-            if old is None:
-                if new is not None:
-                    self.inserts.append(held(new))
-            elif new is None:
-                self.deletes.append({"q": {"_id": entity_id}, "limit": 1})
+            if new is None:
+                if old is not None:
+                    self.deletes.append({"q": {"_id": entity_id}, "limit": 1})
+            elif old is None:
+                self.inserts.append(insertion(new, records))
             else:
-                self.updates.append({"q": {"_id": entity_id}, "u": _update(old, new, *_parts(old, new, steps))})
-
-
-def _parts(old: Document, new: Document, steps: list[tuple[Change, Record]]) -> tuple[Document, Document]:
-    """Return what differs between two states of an entity; where one change lies between them, its record has it."""
-    if len(steps) == 1:
-        record = steps[0][1]
-        return record["b"], record["a"]
-    return difference(old, new, {touch.attribute for change, _ in steps for touch in change.touched})
+                statement = update(old, new, self._read[entity_id], records)
+                self.updates.append({"q": {"_id": entity_id}, "u": statement})
 
 
 def _is_observed(document: Document | None, name: str) -> bool:
     """Return whether the current state has the attribute with an observedAt."""
     return document is not None and any("o" in times for times in instances(document["sys"].get(name, [])))
-
-
-def _update(old: Document, new: Document, left: Document, right: Document) -> Document:
-    """Return the update statement from `old` to `new`: only what differs, so that other indexes stay alone.
-
-    `left` and `right` are what differs, in the old state and in the new one.
-    """
-    if new["created"] != old["created"]:
-        return held(new)
-    attrs, touched = new["attrs"], right["attrs"]
-    gone: Document = {member: "" for member in left if member not in right}
-    if touched is attrs:
-        values = dict(right)
-    else:
-        values = {member: value for member, value in right.items() if member not in ("attrs", "sys")}
-        if 2 * len(touched) > len(attrs) + 1:
-            values["attrs"], values["sys"] = attrs, new["sys"]
-        else:
-            for name, value in touched.items():
-                values["attrs." + name] = value
-                values["sys." + name] = right["sys"][name]
-            for name in left["attrs"]:
-                if name not in touched:
-                    gone["attrs." + name] = ""
-                    gone["sys." + name] = ""
-    span = span_of(new["modified"])
-    if span != span_of(old["modified"]):
-        values[SPAN] = span
-    return {"$set": values, "$unset": gone} if gone else {"$set": values}

@@ -23,9 +23,10 @@ them all: "h" is the latest time then, "l" the earliest, "o" true if any is an o
 with its kind (None if it is not deleted), its time, and true if that is an observedAt. An entry without time is told by
 a further record, of kind "late": those of other times. SPREAD_MS may grow, never shrink: readers count on it.
 
-Parts of an update hold the touched attributes under "attrs" and "sys" and those other members that differ; a creation
-has the whole document in "a", a deletion in "b". From a document and the records above its version, every
-earlier state follows by undoing them, newest first.
+Parts of an update hold the touched attributes under "attrs" and "sys" and those other members that differ; or, where it
+touched all attributes and there is no scope, the whole documents. A creation has the whole document in "a", a deletion
+in "b". Whole ones may be as MongoDB holds them, with "_id" and "span". From a document and the records above its
+version, every earlier state follows by undoing them, newest first.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.changes import Change, Document, Touch
+from tsunagu.broker.storage.mongo.spans import SPAN
 from tsunagu.schemas.entity import instances
 
 if TYPE_CHECKING:
@@ -75,6 +77,11 @@ def difference(before: Document, after: Document, names: set[str]) -> tuple[Docu
             part["attrs"] = {name: attrs[name] for name in found}
             part["sys"] = {name: sys[name] for name in found}
     return old, new
+
+
+def is_whole(record: Record) -> bool:
+    """Return whether the record of an update has the whole documents, not parts of them."""
+    return "created" in record["b"]
 
 
 def entries_of(record: Record) -> list[list[Any]]:
@@ -140,9 +147,14 @@ def _record_of(change: Change, entries: list[Any]) -> Record:
         "t": entries,
     }
     if before is not None and after is not None:
-        record["b"], record["a"] = old, new = difference(before, after, set(map(_attribute, change.touched)))
-        if SCOPE in old or SCOPE in new:
-            record["s"] = True
+        names = set(map(_attribute, change.touched))
+        every = before["attrs"].keys() <= names and after["attrs"].keys() <= names
+        if every and not (SCOPE in before or SCOPE in after):
+            record["b"], record["a"] = before, after
+        else:
+            record["b"], record["a"] = old, new = difference(before, after, names)
+            if SCOPE in old or SCOPE in new:
+                record["s"] = True
     else:
         for document, part in ((before, "b"), (after, "a")):
             if document is not None:
@@ -336,12 +348,18 @@ def _step(document: Document, names: set[str], source: Document, other: Document
     return result
 
 
+def _whole(record: Record, part: str) -> Document:
+    document = {**record[part], "_id": record["e"]}
+    document.pop(SPAN, None)
+    return document
+
+
 def undo(record: Record, after: Document | None) -> Document | None:
     """Return the document before the change of a record, given the one after it."""
     if record["k"] == "created":
         return None
     if record["k"] == "deleted":
-        return {"_id": record["e"], **record["b"]}
+        return _whole(record, "b")
     if after is None:
         raise ValueError(f"record {record['_id']} changes an entity that is not there")
     return _step(after, touched_names(record), record["b"], record["a"])
@@ -352,7 +370,7 @@ def redo(record: Record, before: Document | None) -> Document | None:
     if record["k"] == "deleted":
         return None
     if record["k"] == "created":
-        return {"_id": record["e"], **record["a"]}
+        return _whole(record, "a")
     if before is None:
         raise ValueError(f"record {record['_id']} changes an entity that is not there")
     return _step(before, touched_names(record), record["a"], record["b"])
