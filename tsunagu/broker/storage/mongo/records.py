@@ -23,10 +23,10 @@ them all: "h" is the latest time then, "l" the earliest, "o" true if any is an o
 with its kind (None if it is not deleted), its time, and true if that is an observedAt. An entry without time is told by
 a further record, of kind "late": those of other times. SPREAD_MS may grow, never shrink: readers count on it.
 
-Parts of an update hold the touched attributes under "attrs" and "sys" and those other members that differ; or, where it
-touched all attributes and there is no scope, the whole documents. A creation has the whole document in "a", a deletion
-in "b". Whole ones may be as MongoDB holds them, with "_id" and "span". From a document and the records above its
-version, every earlier state follows by undoing them, newest first.
+Parts of an update hold the touched attributes under "attrs" and "sys" and those other members that differ. Where it
+touched all attributes, "b" is the whole document instead, if that has no scope and the same members as the one after
+it. A creation has the whole document in "a", a deletion in "b". Whole ones may be as MongoDB holds them, with "_id" and
+"span". From a document and the records above its version, every earlier state follows by undoing them, newest first.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def difference(before: Document, after: Document, names: set[str]) -> tuple[Docu
 
 
 def is_whole(record: Record) -> bool:
-    """Return whether the record of an update has the whole documents, not parts of them."""
+    """Return whether the record of an update has the whole document before it, and all attributes after it."""
     return "created" in record["b"]
 
 
@@ -149,8 +149,12 @@ def _record_of(change: Change, entries: list[Any]) -> Record:
     if before is not None and after is not None:
         names = set(map(_attribute, change.touched))
         every = before["attrs"].keys() <= names and after["attrs"].keys() <= names
-        if every and not (SCOPE in before or SCOPE in after):
-            record["b"], record["a"] = before, after
+        if every and before.keys() == after.keys() and SCOPE not in before:
+            record["b"] = before
+            record["a"] = new = {key: after[key] for key in ("modified", "v", "attrs", "sys")}
+            for member in MEMBERS:
+                if member in after and after[member] != before[member]:
+                    new[member] = after[member]
         else:
             record["b"], record["a"] = old, new = difference(before, after, names)
             if SCOPE in old or SCOPE in new:
@@ -334,7 +338,7 @@ def touched_names(record: Record) -> set[str]:
 
 
 def _step(document: Document, names: set[str], source: Document, other: Document) -> Document:
-    """Return the document with its touched attributes and differing members as in `source`."""
+    """Return the document with its touched attributes and differing members as in `source`; `other` is what was."""
     result = dict(document)
     for member in OTHERS:
         if member in source:
@@ -373,7 +377,8 @@ def redo(record: Record, before: Document | None) -> Document | None:
         return _whole(record, "a")
     if before is None:
         raise ValueError(f"record {record['_id']} changes an entity that is not there")
-    return _step(before, touched_names(record), record["a"], record["b"])
+    vanished = {} if is_whole(record) else record["b"]
+    return _step(before, touched_names(record), record["a"], vanished)
 
 
 def change_of(record: Record, tenant: str, before: Document | None, after: Document | None) -> Change:

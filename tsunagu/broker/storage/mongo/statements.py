@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tsunagu.broker.storage.mongo.records import Record
 
 Statement = dict[str, Any]
-OPTIONAL = ("scope", "expires", "due", "geo")
 
 
 def insertion(new: Document, records: Sequence[Record]) -> Document | RawBSONDocument:
@@ -47,11 +46,11 @@ def update(old: Document, new: Document, raw: RawBSONDocument, records: Sequence
     record = records[0]
     if not is_whole(record):
         return _of_parts(old, new, record["b"], record["a"])
-    document = held(new)
-    del document["_id"]
+    span = span_of(new["modified"])
+    values = record["a"] if span == span_of(old["modified"]) else {**record["a"], SPAN: span}
+    record["a"] = shared = RawBSONDocument(bson.encode(values))
     record["b"] = raw
-    record["a"] = shared = RawBSONDocument(bson.encode(document))
-    return _statement(shared, {member: "" for member in OPTIONAL if member in old and member not in new})
+    return {"$set": shared}
 
 
 def _of_parts(old: Document, new: Document, left: Document, right: Document) -> Statement:
@@ -72,8 +71,4 @@ def _of_parts(old: Document, new: Document, left: Document, right: Document) -> 
     span = span_of(new["modified"])
     if span != span_of(old["modified"]):
         values[SPAN] = span
-    return _statement(values, gone)
-
-
-def _statement(values: Any, gone: Document) -> Statement:
     return {"$set": values, "$unset": gone} if gone else {"$set": values}
