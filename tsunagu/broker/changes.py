@@ -51,7 +51,7 @@ class _Touches(dict[str, Touch]):
 
 
 TOUCHES: dict[Deed, dict[str, Touch]] = {deed: _Touches(deed) for deed in ("created", "updated", "deleted")}
-"""The touch of an attribute's default instance, by deed and attribute: an index is a third of the price of a tuple."""
+"""The touch of an attribute's default instance, by deed and attribute: looking one up costs a fifth of making one."""
 
 
 def all_touched(document: Document, deed: Deed) -> tuple[Touch, ...]:

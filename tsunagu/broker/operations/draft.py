@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tsunagu.broker.changes import TOUCHES, Deed, Document, Touch
+from tsunagu.broker.changes import TOUCHES, Document, Touch
 from tsunagu.broker.storage.writes import Outcome
 from tsunagu.schemas.entity import LOCATION, NULL, Instance, instances
-from tsunagu.schemas.geo_cover import cover
+from tsunagu.schemas.geo_cover import Geometry, cover
+from tsunagu.schemas.kinds import BY_MEMBER
 from tsunagu.schemas.system_times import system_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Times = dict[str, Any]
-TYPE_AND_VALUE = 2
 Slots = dict[str | None, tuple[Instance, Times]]
+
+TYPE_AND_VALUE = 2
+VALUES = frozenset(BY_MEMBER)
+UPDATED = TOUCHES["updated"]
 
 
 class Draft:
@@ -30,9 +34,13 @@ class Draft:
         self.now = now
         self.attrs: dict[str, Any] = dict(before["attrs"])
         self.times: dict[str, Any] = dict(before["sys"])
-        self.members: dict[str, Any] = {key: before[key] for key in ("scope", "expires") if key in before}
+        self.members: dict[str, Any] = {}
+        for member in ("scope", "expires"):
+            if member in before:
+                self.members[member] = before[member]
         self.types: list[str] = before["type"]
         self.touched: list[Touch] = []
+        self.expires = "due" in before
 
     def instance(self, name: str, dataset_id: str | None = None) -> Instance | None:
         """Return the instance of an attribute with this datasetId (None: the default one), None if there is none."""
@@ -48,27 +56,29 @@ class Draft:
 
     def put(self, name: str, instance: Instance) -> None:
         """Put an instance in, in the place of the one with the same datasetId, whose createdAt it keeps."""
-        dataset_id = instance.get("datasetId")
         old = self.attrs.get(name)
-        deed: Deed = "updated"
-        if old is None:
+        if type(old) is dict and "datasetId" not in old and "datasetId" not in instance:
+            times = self.times
             self.attrs[name] = instance
-            self.times[name] = system_times(instance, self.now)
-            deed = "created"
-        elif type(old) is dict and old.get("datasetId") == dataset_id:
-            self.attrs[name] = instance
-            if len(instance) == TYPE_AND_VALUE and "value" in instance:  # has no time of its own
-                self.times[name] = {"c": self.times[name]["c"], "m": self.now}
+            if len(instance) == TYPE_AND_VALUE and not VALUES.isdisjoint(instance):  # as most are
+                times[name] = {"c": times[name]["c"], "m": self.now}
             else:
-                self.times[name] = system_times(instance, self.now, self.times[name], before=old)
-        else:
-            slots = self._slots(name)
-            known = slots.get(dataset_id)
-            before, times = known or (None, None)
-            slots[dataset_id] = (instance, system_times(instance, self.now, times, before=before))
-            deed = "updated" if known else "created"
-            self._store(name, slots)
-        self.touched.append(TOUCHES[deed][name] if dataset_id is None else Touch(name, deed, dataset_id))
+                times[name] = self._times(instance, times[name], old)
+            self.touched.append(UPDATED[name])
+            return
+        dataset_id = instance.get("datasetId")
+        slots = self._slots(name)
+        known = slots.get(dataset_id)
+        before, previous = known or (None, None)
+        slots[dataset_id] = (instance, self._times(instance, previous, before))
+        self.touched.append(Touch(name, "updated" if known else "created", dataset_id))
+        self._store(name, slots)
+
+    def _times(self, instance: Instance, previous: Times | None, before: Instance | None) -> Times:
+        """Return the TIMES of an instance that comes in the place of another, if there is one."""
+        times = system_times(instance, self.now, previous, before=before)
+        self.expires = self.expires or "e" in times
+        return times
 
     def remove(self, name: str, dataset_id: str | None = None) -> bool:
         """Take the instance with this datasetId out; tell whether it was there."""
@@ -88,6 +98,8 @@ class Draft:
 
     def add_types(self, types: list[str]) -> None:
         """Add the entity types that are not there yet."""
+        if types == self.types:
+            return
         missing = [one for one in types if one not in self.types]
         if missing:
             self.types = [*self.types, *missing]
@@ -119,7 +131,7 @@ class Draft:
             "modified": self.now,
             "v": before["v"],
         }
-        complete(after, before)
+        complete(after, before, expires=self.expires or "expires" in self.members)
         return Outcome(after, tuple(self.touched), answer)
 
     def _slots(self, name: str) -> Slots:
@@ -143,17 +155,28 @@ class Draft:
             self.times[name] = [pair[1] for _, pair in ordered]
 
 
-def complete(document: Document, before: Document | None = None) -> None:
-    """Set the members that follow from the others: "due", the earliest expiry, and "geo", the shape for the index."""
+def complete(document: Document, before: Document | None = None, *, expires: bool = True) -> None:
+    """Set the members that follow from the others: "due", the earliest expiry, and "geo", the shape for the index.
+
+    `expires` False says that neither the entity nor any attribute expires.
+    """
     location = document["attrs"].get(LOCATION)
     if location is not None and before is not None and before["attrs"].get(LOCATION) is location:
         if "geo" in before:
             document["geo"] = before["geo"]
     elif location is not None:
-        shapes = [cover(one["value"]) for one in instances(location) if one["type"] == "GeoProperty"]
-        parts = [part for shape in shapes for part in (shape if isinstance(shape, list) else [shape])]
+        parts: list[Geometry] = []
+        for one in instances(location):
+            if one["type"] == "GeoProperty":
+                shape = cover(one["value"])
+                parts += shape if isinstance(shape, list) else (shape,)
         if parts:
             document["geo"] = parts[0] if len(parts) == 1 else {"type": "GeometryCollection", "geometries": parts}
+    if expires:
+        _set_due(document)
+
+
+def _set_due(document: Document) -> None:
     due = [document["expires"]] if "expires" in document else []
     for times in document["sys"].values():
         if type(times) is list:

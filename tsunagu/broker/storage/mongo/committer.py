@@ -135,13 +135,13 @@ class Committer:
     def _may_start(self, lane: Lane) -> bool:
         """Tell whether a group may start: at once when none is in flight; beside others only if enough writes wait.
 
-        Enough are as many as are in flight, and not fewer than `further_group`. A group that starts for a few
+        Enough are as many as each in flight has, and not fewer than `further_group`. A group that starts for a few
         writes, just because there is a place for it, costs as many commands as one for sixty, and those wait for it.
         """
-        waiting = len(lane)
-        if not lane.in_flight:
+        waiting, in_flight = len(lane), lane.in_flight
+        if not in_flight:
             return waiting > 0
-        return lane.in_flight < self._in_flight and waiting >= max(self._further, lane.writes_in_flight)
+        return in_flight < self._in_flight and waiting >= max(self._further, lane.writes_in_flight // in_flight)
 
     def _pump(self, tenant: str, lane: Lane) -> None:
         """Send groups as long as some wait and the number in flight allows."""

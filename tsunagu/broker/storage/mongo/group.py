@@ -127,7 +127,7 @@ class Group:
         self.records.extend(records)
         self._steps.setdefault(entity_id, []).append(records[0])
         if item.write.history and before is not None:
-            self._note_departed(before, change)
+            self._note_departed(before, change, records[0])
         return number + len(records) - 1
 
     def _late(self, entity_id: str, outcome: Outcome, at: int, number: int) -> int:
@@ -144,9 +144,9 @@ class Group:
             evolution.types.update(document["type"] if outcome.after is None else ())
         return number + len(records) - 1
 
-    def _note_departed(self, before: Document, change: Change) -> None:
+    def _note_departed(self, before: Document, change: Change, record: Record) -> None:
         """Note what the history has, and the current state not any more: attributes, or the whole entity."""
-        names = {name for name, deed, _ in change.touched if deed == "deleted"}
+        names = {entry[0] for entry in record["t"] if type(entry) is not str and entry[1] == "deleted"}
         if SCOPE in before and (change.after is None or SCOPE not in change.after):
             names.add(SCOPE)
         if change.after is None:

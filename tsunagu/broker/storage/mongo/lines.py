@@ -84,8 +84,10 @@ class Line(asyncio.Protocol):
         self._next, self._number = self._number + 1, self._number + len(bodies)
         self._answers = []
         self._waiting = asyncio.get_running_loop().create_future()
-        messages = [HEAD.pack(HEAD.size + len(body), number, 0, OP_MSG, 0, 0) + body for number, body in numbered]
-        self.transport.write(b"".join(messages))
+        pieces: list[bytes] = []
+        for number, body in numbered:
+            pieces += (HEAD.pack(HEAD.size + len(body), number, 0, OP_MSG, 0, 0), body)
+        self.transport.writelines(pieces)
         try:
             return await self._waiting
         except asyncio.CancelledError:

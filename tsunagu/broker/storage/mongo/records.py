@@ -162,8 +162,8 @@ def _record_of(change: Change, entries: list[Any]) -> Record:
     else:
         for document, part in ((before, "b"), (after, "a")):
             if document is not None:
-                record[part] = {member: value for member, value in document.items() if member != "_id"}
-                if document.get(SCOPE) is not None:
+                record[part] = document
+                if SCOPE in document:
                     record["s"] = True
     if change.meta:
         record["m"] = change.meta
