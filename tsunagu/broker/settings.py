@@ -57,9 +57,9 @@ class Settings(BaseModel):
         512,
         ge=1,
         le=1000,
-        description="changes committed in one transaction at most; of 200 entities at most, whatever is set",
+        description="changes committed in one transaction at most; of 256 entities at most, whatever is set",
     )
-    groups_in_flight: int = Field(2, ge=1, le=8, description="transactions of one tenant at once")
+    groups_in_flight: int = Field(3, ge=1, le=8, description="transactions of one tenant at once")
     further_group: int = Field(
         8,
         ge=1,
@@ -69,7 +69,7 @@ class Settings(BaseModel):
     store_timeout: float = Field(5.0, gt=0, description="seconds to wait for MongoDB before answering 503")
 
     intake_limit: int = Field(
-        512 * 1024, ge=1, description="bytes of larger bodies that are worked on at once; the others wait as bytes"
+        768 * 1024, ge=1, description="bytes of larger bodies that are worked on at once; the others wait as bytes"
     )
     max_body: int = Field(10 * 1024 * 1024, ge=1024, description="bytes of a request body at most (413)")
     max_depth: int = Field(64, ge=4, description="nesting of a request body at most")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.changes import TOUCHES, Document, Touch
 from tsunagu.broker.storage.writes import Outcome
-from tsunagu.schemas.entity import LOCATION, NULL, Instance, instances
-from tsunagu.schemas.geo_cover import Geometry, cover
+from tsunagu.schemas.derived import complete
+from tsunagu.schemas.entity import NULL, Instance, instances
 from tsunagu.schemas.kinds import BY_MEMBER
 from tsunagu.schemas.system_times import system_times
 
@@ -153,38 +153,6 @@ class Draft:
             ordered = sorted(slots.items(), key=lambda slot: slot[0] is not None)
             self.attrs[name] = [pair[0] for _, pair in ordered]
             self.times[name] = [pair[1] for _, pair in ordered]
-
-
-def complete(document: Document, before: Document | None = None, *, expires: bool = True) -> None:
-    """Set the members that follow from the others: "due", the earliest expiry, and "geo", the shape for the index.
-
-    `expires` False says that neither the entity nor any attribute expires.
-    """
-    location = document["attrs"].get(LOCATION)
-    if location is not None and before is not None and before["attrs"].get(LOCATION) is location:
-        if "geo" in before:
-            document["geo"] = before["geo"]
-    elif location is not None:
-        parts: list[Geometry] = []
-        for one in instances(location):
-            if one["type"] == "GeoProperty":
-                shape = cover(one["value"])
-                parts += shape if isinstance(shape, list) else (shape,)
-        if parts:
-            document["geo"] = parts[0] if len(parts) == 1 else {"type": "GeometryCollection", "geometries": parts}
-    if expires:
-        _set_due(document)
-
-
-def _set_due(document: Document) -> None:
-    due = [document["expires"]] if "expires" in document else []
-    for times in document["sys"].values():
-        if type(times) is list:
-            due += [one["e"] for one in times if "e" in one]
-        elif "e" in times:
-            due.append(times["e"])
-    if due:
-        document["due"] = min(due)
 
 
 def expired(document: Document, now: int) -> Iterator[tuple[str, str | None]]:

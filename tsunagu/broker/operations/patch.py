@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from tsunagu.broker.changes import Document, Touch, all_touched
 from tsunagu.broker.errors import AlreadyExists, BadRequestData, PreconditionFailed, ResourceNotFound
-from tsunagu.broker.operations.draft import Draft, complete, expired
+from tsunagu.broker.operations.draft import Draft, expired
 from tsunagu.broker.operations.merging import merged_instance, typed
 from tsunagu.broker.storage.writes import Outcome
+from tsunagu.schemas.derived import complete
 from tsunagu.schemas.entity import NULL, Expanded, Instance, instances, iri_of
 from tsunagu.schemas.kinds import MEMBERS
 from tsunagu.schemas.kinds.fitting import is_deletion

@@ -18,8 +18,8 @@ from tsunagu.broker.storage.mongo.evolutions import AMENDED
 from tsunagu.broker.storage.mongo.facts import SCOPE_PLACE, parse_instance_id
 from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.history import VISIBLE, having, touching
-from tsunagu.broker.storage.mongo.indexes import CHANGES, EVOLUTIONS, WATERMARKS
-from tsunagu.broker.storage.mongo.records import ERASED, LATE, entries_of, tells, told_at
+from tsunagu.broker.storage.mongo.indexes import CHANGES, ENTITIES, EVOLUTIONS, WATERMARKS
+from tsunagu.broker.storage.mongo.records import ERASED, LATE, WHOLE, entries_of, tells, told_at
 from tsunagu.broker.storage.mongo.transactions import DURABLE, SNAPSHOT
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class MongoAmendments:
             writes += [DeleteMany({"e": entity_id, "k": LATE}), UpdateMany({"e": entity_id}, _HIDE)]
             await log.bulk_write(writes, session=session)
             await database[EVOLUTIONS].delete_one({"_id": entity_id}, session=session)
+            await _unmark(database, entity_id, session)
             return True
 
         return await self._transact(tenant, work)
@@ -96,6 +97,7 @@ class MongoAmendments:
                 return one == name and (every or dataset == dataset_id)
 
             await log.bulk_write([_written(erased(row, wanted)) for row in rows], session=session)
+            await _unmark(database, entity_id, session)
             return len(rows) == SLICE
 
         async def erase_scopes(database: Database, session: AsyncClientSession) -> bool:
@@ -127,6 +129,7 @@ class MongoAmendments:
             await _forget_value(database, record, int(place), instance, session)
             without = erased(record, lambda one, _name, _dataset: one == place)
             await database[CHANGES].bulk_write([_written(without)], session=session)
+            await _unmark(database, entity_id, session)
             return True
 
         return await self._transact(tenant, work)
@@ -148,6 +151,7 @@ class MongoAmendments:
             placed = {**instance, **({} if dataset_id is None else {"datasetId": dataset_id})}
             writes = _corrections(record, place, placed, new_times)
             await database[CHANGES].bulk_write(writes, session=session)
+            await _unmark(database, entity_id, session)
             await database[EVOLUTIONS].update_one(
                 {"_id": entity_id},
                 {"$set": {AMENDED: True}, "$addToSet": {"attrs": name}},
@@ -160,6 +164,11 @@ class MongoAmendments:
 
 
 _HIDE = [{"$set": {"x": "$_id.w"}}]
+
+
+async def _unmark(database: Database, entity_id: str, session: AsyncClientSession) -> None:
+    """Say that the log does not tell an entity's present state any more."""
+    await database[ENTITIES].update_one({"_id": entity_id}, {"$unset": {WHOLE: ""}}, session=session)
 
 
 async def _delivered(database: Database, writers: list[str], session: AsyncClientSession) -> list[dict[str, Any]]:

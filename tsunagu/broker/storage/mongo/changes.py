@@ -11,7 +11,7 @@ from pymongo import WriteConcern
 from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.indexes import CHANGES, ENTITIES, WATERMARKS
 from tsunagu.broker.storage.mongo.lateness import late_change
-from tsunagu.broker.storage.mongo.records import LATE, Record, change_of, redo, undo
+from tsunagu.broker.storage.mongo.records import LATE, Record, bare, change_of, redo, undo
 from tsunagu.broker.storage.mongo.snapshot import snapshot
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class MongoChangeLog:
                     wanted.setdefault(entity, []).append(version)
                 continue
             if record["k"] == "updated" and known != version - 1:
-                wanted.setdefault(entity, []).append(version)
+                wanted.setdefault(entity, []).extend((version - 1, version))
             versions[entity] = version
         found = await self._states_after(tenant, wanted) if wanted else {}
         changes: list[Change | None] = []
@@ -138,11 +138,11 @@ class MongoChangeLog:
     ) -> dict[tuple[str, int], Document | None]:
         """Return documents as they were at these versions, by undoing the changes after them."""
         database = self._databases.of(tenant)
-        spans = [{"e": entity, "v": {"$gt": min(versions)}} for entity, versions in wanted.items()]
+        spans = [{"e": entity, "v": {"$gte": min(versions)}} for entity, versions in wanted.items()]
         with translated():
             async with snapshot(database) as session:
                 rows = database[ENTITIES].find({"_id": {"$in": list(wanted)}}, session=session)
-                present: dict[str, Document | None] = {row["_id"]: row async for row in rows}
+                present: dict[str, Document | None] = {row["_id"]: bare(row) async for row in rows}
                 later: dict[str, list[Record]] = {}
                 async for step in database[CHANGES].find({"$or": spans, "k": {"$ne": LATE}}, session=session):
                     later.setdefault(step["e"], []).append(step)
@@ -152,7 +152,9 @@ class MongoChangeLog:
             steps = sorted(later.get(entity, ()), key=lambda step: int(step["v"]))
             for version in sorted(versions, reverse=True):
                 while steps and steps[-1]["v"] > version:
-                    state = undo(steps.pop(), state)
+                    step = steps.pop()
+                    below = steps[-1] if steps and steps[-1]["v"] == step["v"] - 1 else None
+                    state = undo(step, state, below)
                 found[entity, version] = state
         return found
 
@@ -218,9 +220,10 @@ def _around(
     if known is not None and known[0] == version - 1 and record["k"] == "updated":
         return known[1], redo(record, known[1])
     if record["k"] == "created":
-        after = redo(record, None)
-    elif record["k"] == "deleted":
-        after = None
-    else:
-        after = found[entity, version]
-    return undo(record, after), after
+        return None, redo(record, None)
+    if record["k"] == "deleted":
+        return undo(record, None), None
+    before, after = found[entity, version - 1], found[entity, version]
+    if before is None or after is None:
+        raise ValueError(f"the states around record {record['_id']} are not to be had")
+    return before, after

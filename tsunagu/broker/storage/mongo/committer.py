@@ -25,7 +25,7 @@ from tsunagu.broker.storage.mongo import areas
 from tsunagu.broker.storage.mongo.faults import UNAVAILABLE, is_outage, is_transient, refusal
 from tsunagu.broker.storage.mongo.group import Group
 from tsunagu.broker.storage.mongo.indexes import CHANGES, ENTITIES, EVOLUTIONS, RECEIPTS
-from tsunagu.broker.storage.mongo.lane import Item, Lane, settle_all
+from tsunagu.broker.storage.mongo.lane import MOST_ENTITIES, Item, Lane, settle_all
 from tsunagu.broker.storage.mongo.transactions import Doubtful, Lost
 
 if TYPE_CHECKING:
@@ -135,13 +135,15 @@ class Committer:
     def _may_start(self, lane: Lane) -> bool:
         """Tell whether a group may start: at once when none is in flight; beside others only if enough writes wait.
 
-        Enough are as many as each in flight has, and not fewer than `further_group`. A group that starts for a few
-        writes, just because there is a place for it, costs as many commands as one for sixty, and those wait for it.
+        Enough are as many as each in flight has, and not fewer than `further_group`; beside several, a whole group.
+        One that starts for a few writes, just because there is a place for it, costs as many commands as one for
+        sixty, and those wait for it.
         """
         waiting, in_flight = len(lane), lane.in_flight
         if not in_flight:
             return waiting > 0
-        return in_flight < self._in_flight and waiting >= max(self._further, lane.writes_in_flight // in_flight)
+        enough = max(self._further, lane.writes_in_flight // in_flight, MOST_ENTITIES if in_flight > 1 else 0)
+        return in_flight < self._in_flight and waiting >= enough
 
     def _pump(self, tenant: str, lane: Lane) -> None:
         """Send groups as long as some wait and the number in flight allows."""

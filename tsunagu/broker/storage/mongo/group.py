@@ -9,8 +9,7 @@ import bson
 from tsunagu.broker.changes import Change, ChangeKind, Document, all_touched
 from tsunagu.broker.errors import NgsiError
 from tsunagu.broker.storage.mongo.evolutions import EvolutionNote
-from tsunagu.broker.storage.mongo.records import SCOPE, Record, late_records, records_of
-from tsunagu.broker.storage.mongo.spans import SPAN
+from tsunagu.broker.storage.mongo.records import SCOPE, WHOLE, Record, bare, late_records, records_of
 from tsunagu.broker.storage.mongo.statements import Statement, insertion, update
 from tsunagu.broker.storage.writes import DUPLICATE, Outcome
 from tsunagu.schemas.entity import instances
@@ -43,7 +42,7 @@ class Group:
         self.inserts: list[Document | RawBSONDocument] = []
         self.deletes: list[Statement] = []
         self.evolutions: dict[str, EvolutionNote] = {}
-        self._read: dict[str, RawBSONDocument] = {}  # as MongoDB holds them, by entity
+        self._read: dict[str, tuple[RawBSONDocument, int | None]] = {}  # as MongoDB holds them, and WHOLE, by entity
         self._steps: dict[str, list[Record]] = {}  # of changes, by entity, in order
 
     @property
@@ -64,9 +63,8 @@ class Group:
         read: dict[str, Document] = {}
         for raw in documents:
             document = bson.decode(raw.raw)
-            document.pop(SPAN, None)
-            read[document["_id"]] = document
-            self._read[document["_id"]] = raw
+            self._read[document["_id"]] = raw, document.get(WHOLE)
+            read[document["_id"]] = bare(document)
         state: dict[str, Document | None] = dict(read)
         floor: dict[str, int] = {}
         seen = set(receipts)
@@ -178,7 +176,8 @@ class Group:
             elif old is None:
                 self.inserts.append(insertion(new, records))
             else:
-                statement = update(old, new, self._read[entity_id], records)
+                raw, whole = self._read[entity_id]
+                statement = update(old, new, raw, records, whole=whole)
                 self.updates.append({"q": {"_id": entity_id}, "u": statement})
 
 

@@ -7,7 +7,7 @@ A record::
      "h": the time in the history, epoch ms, "o": true if that is an observedAt, absent if it is "at",
      "s": true if the scope is another one after the change, absent otherwise,
      "t": [attribute | [attribute, deed, dataset id or None], ...], of a deleted instance also its kind,
-     "b": parts of the document before, "a": parts of the document after,
+     "b": parts of the document before, "a": parts of the document after, or "p": true in the place of "b" (below),
      "m": meta, only if there is any; "x": writer, only where the change is kept out of the history}
 
 An attribute's name alone in "t" stands for the usual entry, see `entries_of`.
@@ -23,10 +23,14 @@ them all: "h" is the latest time then, "l" the earliest, "o" true if any is an o
 with its kind (None if it is not deleted), its time, and true if that is an observedAt. An entry without time is told by
 a further record, of kind "late": those of other times. SPREAD_MS may grow, never shrink: readers count on it.
 
-Parts of an update hold the touched attributes under "attrs" and "sys" and those other members that differ. Where it
-touched all attributes, "b" is the whole document instead, if that has no scope and the same members as the one after
-it. A creation has the whole document in "a", a deletion in "b". Whole ones may be as MongoDB holds them, with "_id" and
-"span". From a document and the records above its version, every earlier state follows by undoing them, newest first.
+Parts of an update hold the touched attributes under "attrs" and "sys" and those other members that differ. A creation
+has the whole document in "a", a deletion in "b"; whole ones may be as MongoDB holds them, with members of their own.
+
+An update is *whole* if it touched all attributes, before and after it, and there is no scope, nor is another member
+there that was not there before. Then "b" is the whole document; or, with "p": true, there is no "b": all that was
+before is what the record of the version below has after it, a creation or a whole update, too.
+
+From a document and the records above its version, every earlier state follows by undoing them, newest first.
 """
 
 from __future__ import annotations
@@ -36,6 +40,7 @@ from typing import TYPE_CHECKING, Any
 
 from tsunagu.broker.changes import Change, Document, Touch
 from tsunagu.broker.storage.mongo.spans import SPAN
+from tsunagu.schemas.derived import complete
 from tsunagu.schemas.entity import instances
 
 if TYPE_CHECKING:
@@ -51,6 +56,8 @@ SCOPE = "scope"
 LARGEST_LATE = 100
 SPREAD_MS = 600_000
 _attribute = itemgetter(0)  # of a touch
+WHOLE = "whole"
+"""A member of what MongoDB holds of an entity: the version whose record tells all attributes, if it is in the log."""
 TIME = 4  # the place of the time in an entry of "t"
 MEMBERS = ("type", "scope", "expires", "due", "geo", "created")
 OTHERS = (*MEMBERS, "modified", "v")
@@ -80,8 +87,8 @@ def difference(before: Document, after: Document, names: set[str]) -> tuple[Docu
 
 
 def is_whole(record: Record) -> bool:
-    """Return whether the record of an update has the whole document before it, and all attributes after it."""
-    return "created" in record["b"]
+    """Return whether the record of an update is of all attributes, before and after it."""
+    return "p" in record or "created" in record["b"]
 
 
 def entries_of(record: Record) -> list[list[Any]]:
@@ -352,21 +359,34 @@ def _step(document: Document, names: set[str], source: Document, other: Document
     return result
 
 
-def _whole(record: Record, part: str) -> Document:
-    document = {**record[part], "_id": record["e"]}
+def bare(document: Document) -> Document:
+    """Take out of a document, in place, what only MongoDB's form of it has; return it."""
     document.pop(SPAN, None)
+    document.pop(WHOLE, None)
     return document
 
 
-def undo(record: Record, after: Document | None) -> Document | None:
-    """Return the document before the change of a record, given the one after it."""
+def undo(record: Record, after: Document | None, below: Record | None = None) -> Document | None:
+    """Return the document before the change of a record, given the one after it.
+
+    `below` is the record of the version before, if there is one; only a record with "p" needs it. What was before is
+    empty if its history was erased meanwhile. Raises ValueError if `after` is lacking.
+    """
     if record["k"] == "created":
         return None
     if record["k"] == "deleted":
-        return _whole(record, "b")
+        return bare({**record["b"], "_id": record["e"]})
     if after is None:
         raise ValueError(f"record {record['_id']} changes an entity that is not there")
-    return _step(after, touched_names(record), record["b"], record["a"])
+    if "p" not in record:
+        return _step(after, touched_names(record), record["b"], record["a"])
+    known: Document = {"attrs": {}, "sys": {}} if below is None else below["a"]
+    before = {**after, "attrs": known["attrs"], "sys": known["sys"], "v": record["v"] - 1}
+    before["modified"] = known.get("modified", after["modified"])
+    for member in ("geo", "due"):
+        before.pop(member, None)
+    complete(before)
+    return before
 
 
 def redo(record: Record, before: Document | None) -> Document | None:
@@ -374,7 +394,7 @@ def redo(record: Record, before: Document | None) -> Document | None:
     if record["k"] == "deleted":
         return None
     if record["k"] == "created":
-        return _whole(record, "a")
+        return bare({**record["a"], "_id": record["e"]})
     if before is None:
         raise ValueError(f"record {record['_id']} changes an entity that is not there")
     vanished = {} if is_whole(record) else record["b"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import bson
 from bson.raw_bson import RawBSONDocument
 
-from tsunagu.broker.storage.mongo.records import difference, is_whole, touched_names
+from tsunagu.broker.storage.mongo.records import WHOLE, difference, is_whole, touched_names
 from tsunagu.broker.storage.mongo.spans import SPAN, held, span_of
 
 if TYPE_CHECKING:
@@ -30,14 +30,17 @@ def insertion(new: Document, records: Sequence[Record]) -> Document | RawBSONDoc
     """
     if len(records) > 1:
         return held(new)
-    shared = records[0]["a"] = RawBSONDocument(bson.encode(held(new)))
+    record = records[0]
+    record["a"] = shared = RawBSONDocument(bson.encode(_marked(held(new), record)))
     return shared
 
 
-def update(old: Document, new: Document, raw: RawBSONDocument, records: Sequence[Record]) -> Statement:
+def update(
+    old: Document, new: Document, raw: RawBSONDocument, records: Sequence[Record], *, whole: int | None = None
+) -> Statement:
     """Return the update from `old`, which MongoDB holds as `raw`: only what differs, so that other indexes stay alone.
 
-    Raises what `bson.encode` raises.
+    `whole` is the version whose record tells all attributes, see WHOLE. Raises what `bson.encode` raises.
     """
     if new["created"] != old["created"]:
         return held(new)
@@ -46,11 +49,22 @@ def update(old: Document, new: Document, raw: RawBSONDocument, records: Sequence
     record = records[0]
     if not is_whole(record):
         return _of_parts(old, new, record["b"], record["a"])
+    values = _marked(record["a"], record)
     span = span_of(new["modified"])
-    values = record["a"] if span == span_of(old["modified"]) else {**record["a"], SPAN: span}
+    if span != span_of(old["modified"]):
+        values[SPAN] = span
     record["a"] = shared = RawBSONDocument(bson.encode(values))
-    record["b"] = raw
+    if whole == old["v"] and "type" not in values and "expires" not in values:
+        del record["b"]
+        record["p"] = True
+    else:
+        record["b"] = raw
     return {"$set": shared}
+
+
+def _marked(part: Document, record: Record) -> Document:
+    """Return the part after a whole change with the mark that its record tells all, if that stays in the log."""
+    return {**part} if "x" in record else {**part, WHOLE: part["v"]}
 
 
 def _of_parts(old: Document, new: Document, left: Document, right: Document) -> Statement:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tsunagu.broker.errors import Unavailable
-from tsunagu.broker.storage.mongo.lane import Item, Lane
+from tsunagu.broker.storage.mongo.lane import MOST_ENTITIES, Item, Lane
 from tsunagu.broker.storage.writes import Outcome, Write
 
 
@@ -60,7 +60,9 @@ async def test_where_many_wait_the_writes_of_few_entities_go_together() -> None:
     assert len(second) == 400
 
 
-@pytest.mark.parametrize(("waiting", "limit", "taken"), [(1000, 160, 160), (1000, 512, 200), (300, 512, 200)])
+@pytest.mark.parametrize(
+    ("waiting", "limit", "taken"), [(1000, 160, 160), (1000, 512, MOST_ENTITIES), (300, 512, MOST_ENTITIES)]
+)
 async def test_a_group_of_entities_written_once_has_no_more_of_them_than_pays(
     waiting: int, limit: int, taken: int
 ) -> None:
@@ -76,8 +78,8 @@ async def test_further_writes_of_the_entities_of_a_group_join_it() -> None:
     lane = Lane(queue_limit=10_000)
     lane.add([write(number) for number in [*range(300), *range(0, 300, 2)]])
     group = lane.take(512)
-    assert len({item.write.entity_id for item in group}) == 200
-    assert len(group) == 300
+    assert len({item.write.entity_id for item in group}) == MOST_ENTITIES
+    assert len(group) == MOST_ENTITIES + MOST_ENTITIES // 2
 
 
 async def test_a_full_queue_closes_the_door() -> None:
