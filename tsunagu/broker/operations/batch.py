@@ -47,7 +47,7 @@ class Batch:
     ) -> BatchResult:
         """Create entities, or replace those that are there; with `update` their attributes are updated (5.6.8).
 
-        An element without type only updates: it is an error where there is no such entity.
+        An element without type only updates: it is an error where there is no such entity. None has an NGSI-LD Null.
         An element whose receipt is known already counts as a success and does nothing.
         """
         return await self._run(tenant, entities, _upsert_update if update else _upsert_replace, receipts)
@@ -109,7 +109,7 @@ def _upsert_replace(entity: Expanded, before: Document | None, now: int) -> Outc
 
 def _upsert_update(entity: Expanded, before: Document | None, now: int) -> Outcome:
     if before is not None:
-        return patch.update(before, entity["id"], entity, now)
+        return patch.update(before, entity["id"], entity, now, nulls=False)
     if "type" not in entity:
         raise BadRequestData(f"type: a new entity needs a type, and there is no entity {entity['id']} to update")
     return _create(entity, None, now)

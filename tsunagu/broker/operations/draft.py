@@ -12,7 +12,7 @@ from tsunagu.schemas.kinds import BY_MEMBER
 from tsunagu.schemas.system_times import system_times
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 Times = dict[str, Any]
 Slots = dict[str | None, tuple[Instance, Times]]
@@ -51,21 +51,34 @@ class Draft:
 
     def observed(self, name: str, dataset_id: str | None = None) -> int | None:
         """Return the observedAt of an instance in epoch ms, None if it has none."""
+        value = self.attrs.get(name)
+        if type(value) is dict:
+            return self.times[name].get("o") if value.get("datasetId") == dataset_id else None
         known = self._slots(name).get(dataset_id)
         return known[1].get("o") if known else None
 
     def put(self, name: str, instance: Instance) -> None:
         """Put an instance in, in the place of the one with the same datasetId, whose createdAt it keeps."""
-        old = self.attrs.get(name)
-        if type(old) is dict and "datasetId" not in old and "datasetId" not in instance:
-            times = self.times
-            self.attrs[name] = instance
-            if len(instance) == TYPE_AND_VALUE and not VALUES.isdisjoint(instance):  # as most are
-                times[name] = {"c": times[name]["c"], "m": self.now}
+        self.put_all({name: instance})
+
+    def put_all(self, attrs: Mapping[str, Instance | list[Instance]]) -> None:
+        """Put all instances of these attributes in, each as `put` does."""
+        own, times, now, touched = self.attrs, self.times, self.now, self.touched
+        for name, value in attrs.items():
+            old = own.get(name)
+            if type(value) is dict and type(old) is dict and "datasetId" not in old and "datasetId" not in value:
+                own[name] = value
+                if len(value) == TYPE_AND_VALUE and not VALUES.isdisjoint(value):  # as most are
+                    times[name] = {"c": times[name]["c"], "m": now}
+                else:
+                    times[name] = self._times(value, times[name], old)
+                touched.append(UPDATED[name])
             else:
-                times[name] = self._times(instance, times[name], old)
-            self.touched.append(UPDATED[name])
-            return
+                for instance in instances(value):
+                    self._put(name, instance)
+
+    def _put(self, name: str, instance: Instance) -> None:
+        """Put an instance in that is new, or one of several, or has a datasetId."""
         dataset_id = instance.get("datasetId")
         slots = self._slots(name)
         known = slots.get(dataset_id)

@@ -17,12 +17,12 @@ from tsunagu.broker.storage.writes import Outcome
 from tsunagu.schemas.derived import complete
 from tsunagu.schemas.entity import NULL, Expanded, Instance, instances, iri_of
 from tsunagu.schemas.kinds import MEMBERS
-from tsunagu.schemas.kinds.fitting import is_deletion
+from tsunagu.schemas.kinds.fitting import any_deletion, is_deletion
 from tsunagu.schemas.system_times import system_times
 from tsunagu.schemas.times import parse_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
 
 @dataclass(slots=True)
@@ -118,22 +118,25 @@ def append(
 
 
 def update(
-    before: Document | None, entity_id: str, fragment: Expanded, now: int, *, if_match: int | None = None
+    before: Document | None,
+    entity_id: str,
+    fragment: Expanded,
+    now: int,
+    *,
+    if_match: int | None = None,
+    nulls: bool = True,
 ) -> Outcome:
-    """Update attributes: each given instance is replaced, appended or, by an NGSI-LD null, deleted (5.6.2, 5.5.8)."""
+    """Update attributes: each given instance is replaced, appended or, by an NGSI-LD null, deleted (5.6.2, 5.5.8).
+
+    `nulls` False says that there is no null.
+    """
     draft = Draft(existing(before, entity_id, if_match), now)
-    result = UpdateResult()
-    for name, value in fragment["attrs"].items():
-        done = False
-        for instance in (value,) if type(value) is dict else value:
-            if not is_deletion(instance):
-                draft.put(name, instance)
-            elif not draft.remove(name, instance.get("datasetId")):
-                result.not_updated.append((name, "there is no such attribute instance to delete"))
-                continue
-            done = True
-        if done:
-            result.updated.append(name)
+    given = fragment["attrs"]
+    if nulls and any_deletion(given):
+        result = _update_or_delete(draft, given)
+    else:
+        draft.put_all(given)
+        result = UpdateResult(list(given))
     draft.add_types(fragment.get("type", []))
     if "scope" in fragment:
         if "scope" in draft.members:
@@ -143,6 +146,23 @@ def update(
     if "expires" in fragment:
         draft.set_member("expires", fragment["expires"])
     return draft.finish(result)
+
+
+def _update_or_delete(draft: Draft, given: Mapping[str, Instance | list[Instance]]) -> UpdateResult:
+    """Put instances in, or take out those that they ask to be deleted."""
+    result = UpdateResult()
+    for name, value in given.items():
+        done = False
+        for instance in instances(value):
+            if not is_deletion(instance):
+                draft.put(name, instance)
+            elif not draft.remove(name, instance.get("datasetId")):
+                result.not_updated.append((name, "there is no such attribute instance to delete"))
+                continue
+            done = True
+        if done:
+            result.updated.append(name)
+    return result
 
 
 def merge(
@@ -317,13 +337,18 @@ def report(before: Document | None, entity: Expanded, now: int, *, static: Expan
             if before["attrs"].get(name) != value and name not in entity["attrs"]:
                 for instance in instances(value):
                     draft.put(name, instance)
+    newer: dict[str, Instance | list[Instance]] = {}
     for name, value in entity["attrs"].items():
+        kept = []
         for instance in instances(value):
             newest = draft.observed(name, instance.get("datasetId"))
             if newest is not None and "observedAt" in instance and parse_ms(instance["observedAt"]) < newest:
                 late.append((name, instance))
             else:
-                draft.put(name, instance)
+                kept.append(instance)
+        if kept:
+            newer[name] = kept[0] if len(kept) == 1 else kept
+    draft.put_all(newer)
     draft.add_types(entity.get("type", []))
     outcome = draft.finish(late)
     outcome.late = tuple((name, instance, system_times(instance, now)) for name, instance in late)

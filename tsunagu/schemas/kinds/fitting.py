@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tsunagu.schemas.entity import NULL
+from tsunagu.schemas.entity import NULL, instances
 from tsunagu.schemas.geo import is_geometry
 from tsunagu.schemas.kinds import KINDS
 from tsunagu.schemas.kinds.geo_property import GEO_PROPERTY
@@ -14,6 +14,8 @@ from tsunagu.schemas.kinds.property import PROPERTY
 from tsunagu.schemas.kinds.vocab_property import VOCAB_PROPERTY
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tsunagu.schemas.entity import Instance
     from tsunagu.schemas.kinds.kind import Kind
 
@@ -76,3 +78,12 @@ def is_deletion(instance: Instance) -> bool:
         return bool(instance.get("value") == NULL)
     kind = KINDS[instance["type"]]
     return kind.member in instance and kind.is_null(instance[kind.member])
+
+
+def any_deletion(attrs: Mapping[str, Instance | list[Instance]]) -> bool:
+    """Return whether any instance of these attributes asks for a deletion."""
+    for value in attrs.values():
+        for instance in instances(value):
+            if is_deletion(instance):
+                return True
+    return False

@@ -250,7 +250,7 @@ class Committer:
         """Hand the committed changes on and answer the callers, in one go of the event loop."""
         if group.changes and self.listener is not None:
             self.listener.committed(group.changes)
-        self._open[group.tenant].difference_update(record["_id"]["n"] for record in group.records)
+        self._open[group.tenant].difference_update([record["_id"]["n"] for record in group.records])
         for item, answer in group.answers:
             item.settle(answer)
 

@@ -59,7 +59,8 @@ _attribute = itemgetter(0)  # of a touch
 WHOLE = "whole"
 """A member of what MongoDB holds of an entity: the version whose record tells all attributes, if it is in the log."""
 TIME = 4  # the place of the time in an entry of "t"
-MEMBERS = ("type", "scope", "expires", "due", "geo", "created")
+MAY_DIFFER = ("type", "expires", "due", "geo")  # of entities without scope
+MEMBERS = (*MAY_DIFFER, "scope", "created")
 OTHERS = (*MEMBERS, "modified", "v")
 
 
@@ -149,7 +150,7 @@ def _record_of(change: Change, entries: list[Any]) -> Record:
         "e": change.entity_id,
         "k": change.kind,
         "at": change.at,
-        "v": change.version,
+        "v": change.version if after is None else after["v"],
         "h": change.at,
         "t": entries,
     }
@@ -158,8 +159,13 @@ def _record_of(change: Change, entries: list[Any]) -> Record:
         every = before["attrs"].keys() <= names and after["attrs"].keys() <= names
         if every and before.keys() == after.keys() and SCOPE not in before:
             record["b"] = before
-            record["a"] = new = {key: after[key] for key in ("modified", "v", "attrs", "sys")}
-            for member in MEMBERS:
+            record["a"] = new = {
+                "modified": after["modified"],
+                "v": after["v"],
+                "attrs": after["attrs"],
+                "sys": after["sys"],
+            }
+            for member in MAY_DIFFER:
                 if member in after and after[member] != before[member]:
                     new[member] = after[member]
         else:
