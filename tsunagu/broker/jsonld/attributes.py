@@ -84,8 +84,8 @@ def read_instance(value: dict[str, Any], name: str, context: Context, mode: Mode
         if len(value) == _TYPE_AND_VALUE and member in value and (name not in _PARTICULAR or kind is _GEO_PROPERTY):
             item = value[member]
             if kind is not _PROPERTY or type(item) is not float or not _LOWEST < item < _HIGHEST:
-                item = _alone(item, kind, context, mode)
-            return {"type": kind.name, member: item}
+                value[member] = _alone(item, kind, context, mode)
+            return value
     out: Instance = {}
     if kind is not None and (named or not mode.partial or kind.member != "value"):
         out["type"] = kind.name

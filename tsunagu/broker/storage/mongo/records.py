@@ -124,7 +124,9 @@ def records_of(change: Change, *, history: bool = True) -> list[Record]:
         return [own]
     if ordered[-1][0] - ordered[0][0] <= SPREAD_MS:
         for position, told in times.items():
-            entries[position] = timed_entry(_full(entries[position], change), told)
+            entry = entries[position]
+            usual = type(entry) is str  # told at its observedAt then: a name alone is told at "at"
+            entries[position] = [*_full(entry, change), None, told[0], True] if usual else timed_entry(entry, told)
         _tell(own, ordered)
         return [own]
     return _in_stretches(change, own, [times.get(position, (change.at, False)) for position in range(len(entries))])
