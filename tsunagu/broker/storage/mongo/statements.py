@@ -30,8 +30,9 @@ def insertion(new: Document, records: Sequence[Record]) -> Document | RawBSONDoc
     """
     if len(records) > 1:
         return held(new)
-    record = records[0]
-    record["a"] = shared = RawBSONDocument(bson.encode(_marked(held(new), record)))
+    record, document = records[0], held(new)
+    _mark(document, record)
+    record["a"] = shared = RawBSONDocument(bson.encode(document))
     return shared
 
 
@@ -49,7 +50,8 @@ def update(
     record = records[0]
     if not is_whole(record):
         return _of_parts(old, new, record["b"], record["a"])
-    values = _marked(record["a"], record)
+    values = record["a"]
+    _mark(values, record)
     span = span_of(new["modified"])
     if span != span_of(old["modified"]):
         values[SPAN] = span
@@ -62,9 +64,10 @@ def update(
     return {"$set": shared}
 
 
-def _marked(part: Document, record: Record) -> Document:
-    """Return the part after a whole change with the mark that its record tells all, if that stays in the log."""
-    return {**part} if "x" in record else {**part, WHOLE: part["v"]}
+def _mark(part: Document, record: Record) -> None:
+    """Say in the part after a whole change that its record tells all, if that stays in the log."""
+    if "x" not in record:
+        part[WHOLE] = part["v"]
 
 
 def _of_parts(old: Document, new: Document, left: Document, right: Document) -> Statement:
