@@ -11,8 +11,9 @@ from pymongo import WriteConcern
 from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.indexes import CHANGES, ENTITIES, WATERMARKS
 from tsunagu.broker.storage.mongo.lateness import late_change
-from tsunagu.broker.storage.mongo.records import LATE, Record, bare, change_of, redo, undo
+from tsunagu.broker.storage.mongo.records import LATE, Record
 from tsunagu.broker.storage.mongo.snapshot import snapshot
+from tsunagu.broker.storage.mongo.states import bare, change_of, redo, undo
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping

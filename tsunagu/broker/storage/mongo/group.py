@@ -9,8 +9,9 @@ import bson
 from tsunagu.broker.changes import Change, ChangeKind, Document, all_touched
 from tsunagu.broker.errors import NgsiError
 from tsunagu.broker.storage.mongo.evolutions import EvolutionNote
-from tsunagu.broker.storage.mongo.records import SCOPE, WHOLE, Record, bare, late_records, records_of
+from tsunagu.broker.storage.mongo.records import SCOPE, WHOLE, Record, late_records, records_of
 from tsunagu.broker.storage.mongo.statements import Statement, insertion, update
+from tsunagu.broker.storage.mongo.states import bare
 from tsunagu.broker.storage.writes import DUPLICATE, Outcome
 from tsunagu.schemas.entity import instances
 

@@ -18,8 +18,6 @@ from tsunagu.broker.storage.mongo.records import (
     entries_of,
     late_records,
     records_of,
-    redo,
-    undo,
 )
 from tsunagu.schemas.times import format_ms
 
@@ -89,15 +87,6 @@ def test_every_instance_is_told_once_at_its_time(history: list[Change]) -> None:
             assert record["h"] == max(moments, default=record["h"])
             assert record.get("l", record["h"]) == min(moments, default=record["h"]) >= record["h"] - SPREAD_MS
             assert record.get("o", False) == any("o" in fact.times for fact in facts_of(record))
-
-
-@given(changes())
-def test_states_follow_from_records_forwards_and_back(history: list[Change]) -> None:
-    """Redoing a record gives the document after its change, undoing it the one before."""
-    for one in history:
-        own = records_of(one)[0]
-        assert redo(own, one.before) == one.after
-        assert undo(own, one.after) == one.before
 
 
 @given(st.lists(st.integers(0, 40 * MINUTE), min_size=1, max_size=3 * LARGEST_LATE))
