@@ -63,7 +63,7 @@ class Settings(BaseModel):
     further_group: int = Field(
         8,
         ge=1,
-        description="writes that must wait, and as many as are in flight, for a further transaction beside one",
+        description="writes that must wait, and as many as each in flight has, for a further transaction beside one",
     )
     queue_limit: int = Field(10_000, ge=1, description="writes that may wait per tenant before the door closes (503)")
     store_timeout: float = Field(5.0, gt=0, description="seconds to wait for MongoDB before answering 503")

@@ -10,7 +10,7 @@ from tsunagu.broker.jsonld.members import LEFT_OUT, SEALED, readers
 from tsunagu.broker.jsonld.modes import SIMPLIFIED_MERGE
 from tsunagu.schemas.entity import CORE_NAMESPACE, LOCATION, NULL, OBSERVATION_SPACE, OPERATION_SPACE, stored_name
 from tsunagu.schemas.geo import is_geometry
-from tsunagu.schemas.kinds import BY_MEMBER, KINDS, METADATA
+from tsunagu.schemas.kinds import BY_MEMBER, KINDS, METADATA, TYPE_AND_VALUE
 from tsunagu.schemas.kinds.fitting import is_deletion
 
 if TYPE_CHECKING:
@@ -24,11 +24,9 @@ DEPTH_LIMIT = 32
 
 _NGSILDPROOF = stored_name(CORE_TERMS["ngsildproof"])
 _GEO_NAMES = frozenset({LOCATION, OBSERVATION_SPACE, OPERATION_SPACE})
-_PARTICULAR = _GEO_NAMES | {_NGSILDPROOF}
 _PROPERTY = KINDS["Property"]
 _GEO_PROPERTY = KINDS["GeoProperty"]
 _TABLES: dict[Kind | None, dict[str, Reader]] = {}
-_TYPE_AND_VALUE = 2
 _LOWEST, _HIGHEST = float("-inf"), float("inf")
 
 
@@ -81,7 +79,8 @@ def read_instance(value: dict[str, Any], name: str, context: Context, mode: Mode
     else:
         named = True
         member = kind.member
-        if len(value) == _TYPE_AND_VALUE and member in value and (name not in _PARTICULAR or kind is _GEO_PROPERTY):
+        usual = name != _NGSILDPROOF and (kind is _GEO_PROPERTY or name not in _GEO_NAMES)
+        if len(value) == TYPE_AND_VALUE and member in value and usual:
             item = value[member]
             if kind is not _PROPERTY or type(item) is not float or not _LOWEST < item < _HIGHEST:
                 value[member] = _alone(item, kind, context, mode)

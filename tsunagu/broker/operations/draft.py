@@ -8,7 +8,7 @@ from tsunagu.broker.changes import TOUCHES, Document, Touch
 from tsunagu.broker.storage.writes import Outcome
 from tsunagu.schemas.derived import complete
 from tsunagu.schemas.entity import NULL, Instance, instances
-from tsunagu.schemas.kinds import BY_MEMBER
+from tsunagu.schemas.kinds import BY_MEMBER, TYPE_AND_VALUE
 from tsunagu.schemas.system_times import system_times
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 Times = dict[str, Any]
 Slots = dict[str | None, tuple[Instance, Times]]
 
-TYPE_AND_VALUE = 2
 VALUES = frozenset(BY_MEMBER)
 UPDATED = TOUCHES["updated"]
 
@@ -40,7 +39,7 @@ class Draft:
                 self.members[member] = before[member]
         self.types: list[str] = before["type"]
         self.touched: list[Touch] = []
-        self.expires = "due" in before
+        self.may_expire = "due" in before  # the entity, or any of its attributes
 
     def instance(self, name: str, dataset_id: str | None = None) -> Instance | None:
         """Return the instance of an attribute with this datasetId (None: the default one), None if there is none."""
@@ -90,7 +89,7 @@ class Draft:
     def _times(self, instance: Instance, previous: Times | None, before: Instance | None) -> Times:
         """Return the TIMES of an instance that comes in the place of another, if there is one."""
         times = system_times(instance, self.now, previous, before=before)
-        self.expires = self.expires or "e" in times
+        self.may_expire = self.may_expire or "e" in times
         return times
 
     def remove(self, name: str, dataset_id: str | None = None) -> bool:
@@ -144,7 +143,7 @@ class Draft:
             "modified": self.now,
             "v": before["v"],
         }
-        complete(after, before, expires=self.expires or "expires" in self.members)
+        complete(after, before, expires=self.may_expire or "expires" in self.members)
         return Outcome(after, tuple(self.touched), answer)
 
     def _slots(self, name: str) -> Slots:

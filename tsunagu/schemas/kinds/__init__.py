@@ -45,4 +45,7 @@ METADATA = COMMON_MEMBERS.union(*(kind.extras for kind in KINDS.values()))
 # Every member of a stored instance that is not a sub-attribute.
 MEMBERS = METADATA | {"type", "entityIdSealed", "entityTypeSealed", *BY_MEMBER}
 
-__all__ = ["BY_MEMBER", "COMMON_MEMBERS", "KINDS", "MEMBERS", "METADATA"]
+# How many members an instance has that has nothing but its type and its value.
+TYPE_AND_VALUE = 2
+
+__all__ = ["BY_MEMBER", "COMMON_MEMBERS", "KINDS", "MEMBERS", "METADATA", "TYPE_AND_VALUE"]

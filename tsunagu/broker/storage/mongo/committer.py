@@ -142,7 +142,8 @@ class Committer:
         waiting, in_flight = len(lane), lane.in_flight
         if not in_flight:
             return waiting > 0
-        enough = max(self._further, lane.writes_in_flight // in_flight, MOST_ENTITIES if in_flight > 1 else 0)
+        whole = min(self._limit, MOST_ENTITIES) if in_flight > 1 else 0
+        enough = max(self._further, lane.writes_in_flight // in_flight, whole)
         return in_flight < self._in_flight and waiting >= enough
 
     def _pump(self, tenant: str, lane: Lane) -> None:

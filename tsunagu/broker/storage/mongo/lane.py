@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 SPREAD = 4  # writes of an entity that a full group has on average, where as many wait
-MOST_ENTITIES = 256
+MOST_ENTITIES = 256  # in a group: while one is applied and encoded, MongoDB has nothing to do but what is in flight
 
 
 class Ticket:

@@ -96,9 +96,15 @@ def entries_of(record: Record) -> list[list[Any]]:
     A name alone is a default instance that the change created or updated, as it did the entity. In a record that tells
     several times it is told at "at", without an observedAt.
     """
-    deed = "created" if record["k"] == "created" else "updated"
-    rest = [deed, None, None, record["at"]] if "l" in record else [deed, None]
+    rest = [_usual(record["k"]), None]
+    if "l" in record:
+        rest += [None, record["at"]]
     return [[entry, *rest] if type(entry) is str else entry for entry in record["t"]]
+
+
+def _usual(kind: str) -> str:
+    """Return the deed of a usual entry in the record of a change of this kind."""
+    return "created" if kind == "created" else "updated"
 
 
 def records_of(change: Change, *, history: bool = True) -> list[Record]:
@@ -122,9 +128,7 @@ def records_of(change: Change, *, history: bool = True) -> list[Record]:
         return [own]
     if ordered[-1][0] - ordered[0][0] <= SPREAD_MS:
         for position, told in times.items():
-            entry = entries[position]
-            usual = type(entry) is str  # told at its observedAt then: a name alone is told at "at"
-            entries[position] = [*_full(entry, change), None, told[0], True] if usual else timed_entry(entry, told)
+            entries[position] = timed_entry(_full(entries[position], change), told)
         _tell(own, ordered)
         return [own]
     return _in_stretches(change, own, [times.get(position, (change.at, False)) for position in range(len(entries))])
@@ -189,7 +193,7 @@ def _told(change: Change) -> tuple[list[Any], dict[int, Told]]:
     if after is None:
         gone = [_entry(touch, before) for touch in change.touched]
         return gone, dict.fromkeys(range(len(gone)), (at, False))
-    usual = "created" if before is None else "updated"
+    usual = _usual(change.kind)
     entries: list[Any] = []
     told: dict[int, Told] = {}
     attrs, sys = after["attrs"], after["sys"]
@@ -212,7 +216,7 @@ def _entry(touch: Touch, before: Document | None) -> list[Any]:
 
 
 def _full(entry: Any, change: Change) -> list[Any]:
-    return [entry, "created" if change.before is None else "updated", None] if type(entry) is str else entry
+    return [entry, _usual(change.kind), None] if type(entry) is str else entry
 
 
 def _deleted(touch: Touch, before: Document) -> list[Any]:
