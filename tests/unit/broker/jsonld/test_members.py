@@ -6,8 +6,8 @@ import pytest
 
 from tests.unit.broker.jsonld.contexts import CITY
 from tsunagu.broker.errors import BadRequestData
-from tsunagu.broker.jsonld.expand import expand_entity
-from tsunagu.schemas.entity import stored_name
+from tsunagu.broker.jsonld.expand import expand_entity, expand_fragment
+from tsunagu.schemas.entity import NULL, stored_name
 from tsunagu.schemas.kinds import KINDS
 
 PROBE = stored_name("https://uri.etsi.org/ngsi-ld/default-context/probe")
@@ -142,6 +142,13 @@ def test_a_wrong_proof_is_refused(members):
     """4.5.2.2: its value is an object, the sealed members are names."""
     with pytest.raises(BadRequestData, match=r"^ngsildproof"):
         proof(**members)
+
+
+@pytest.mark.parametrize("kind", ["Property", "GeoProperty"])
+def test_a_proof_is_not_deleted_by_a_null(kind):
+    """4.5.2.2: the value of a proof is an object, also where an update may delete other attributes by a Null."""
+    with pytest.raises(BadRequestData, match=r"^ngsildproof\.value"):
+        expand_fragment({"ngsildproof": {"type": kind, "value": NULL}}, CITY, allow_null=True)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -18,6 +18,7 @@ from tsunagu.broker.storage.mongo.changes import MongoChangeLog
 from tsunagu.broker.storage.mongo.client import Databases, database_name
 from tsunagu.broker.storage.mongo.committer import Committer
 from tsunagu.broker.storage.mongo.group import Group
+from tsunagu.broker.storage.mongo.lane import MOST_ENTITIES
 from tsunagu.broker.storage.writes import DUPLICATE, Outcome, Write
 
 NAME = "https://example^org/level"
@@ -216,33 +217,60 @@ async def test_tenants_do_not_see_each_other(store: Store) -> None:
     assert len(database_name("x" * 20, "神戸" * 200).encode()) < 63
 
 
-async def test_a_group_beside_another_is_as_large(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside a group in flight another one starts only when as many writes wait as that one has."""
-    taken: list[int] = []
-    transact, gate = store.committer._transact, asyncio.Event()
+@dataclass
+class HeldUp:
+    """A committer whose groups wait at a gate before their transaction; `taken` has the sizes of those that started."""
 
-    async def held_up(group: Group) -> None:
-        taken.append(len(group.items))
-        await gate.wait()
+    committer: Committer
+    taken: list[int] = field(default_factory=list)
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def started(self, *counts: int) -> list[int]:
+        """Send so many writes to entities of their own, one batch after the other; return the groups that started."""
+        self.taken.clear()
+        self.gate.clear()
+        tasks = []
+        for batch, count in enumerate(counts):
+            writes = [put(f"urn:{batch}:{number}", number) for number in range(count)]
+            tasks.append(asyncio.create_task(self.committer.submit_all("", writes)))
+            for _ in range(20):  # turns of the event loop: far more than it takes a group to start
+                await asyncio.sleep(0)
+        started = list(self.taken)
+        self.gate.set()
+        await asyncio.gather(*tasks)
+        return started
+
+
+@pytest.fixture
+async def held_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> HeldUp:
+    """Give the store's committer, held up."""
+    held = HeldUp(store.committer)
+    transact = store.committer._transact
+
+    async def waiting(group: Group) -> None:
+        held.taken.append(len(group.items))
+        await held.gate.wait()
         await transact(group)
 
-    monkeypatch.setattr(store.committer, "_transact", held_up)
-
-    async def send(prefix: str, count: int) -> asyncio.Task[Any]:
-        writes = [put(f"{prefix}:{number}", number) for number in range(count)]
-        task = asyncio.create_task(store.committer.submit_all("", writes))
-        for _ in range(20):  # turns of the event loop: far more than it takes a group to start
-            await asyncio.sleep(0)
-        return task
-
+    monkeypatch.setattr(store.committer, "_transact", waiting)
     await store.databases.ready("")
-    for further, started in ((12, [20]), (20, [20, 20])):
-        taken.clear()
-        gate.clear()
-        tasks = [await send("urn:a", 20), await send("urn:b", further)]
-        assert taken == started
-        gate.set()
-        await asyncio.gather(*tasks)
+    return held
+
+
+async def test_a_group_beside_another_is_as_large(held_up: HeldUp) -> None:
+    """Beside a group in flight another one starts only when as many writes wait as that one has."""
+    assert await held_up.started(20, 12) == [20]
+    assert await held_up.started(20, 20) == [20, 20]
+
+
+@pytest.mark.parametrize(("limit", "whole"), [(512, MOST_ENTITIES), (30, 30)])
+async def test_a_third_group_is_a_whole_one(
+    held_up: HeldUp, monkeypatch: pytest.MonkeyPatch, limit: int, whole: int
+) -> None:
+    """Beside two groups in flight a third one starts only when as many writes wait as a group may hold."""
+    monkeypatch.setattr(held_up.committer, "_limit", limit)
+    assert await held_up.started(20, 20, whole - 1) == [20, 20]
+    assert await held_up.started(20, 20, whole) == [20, 20, whole]
 
 
 async def test_a_full_queue_closes_the_door(mongo_uri: str) -> None:
