@@ -23,7 +23,7 @@ from tsunagu.broker.query.q import parse_q
 from tsunagu.broker.query.scope import parse_scope
 from tsunagu.broker.query.types import parse_types
 from tsunagu.broker.storage.mongo.filters import residual, to_filter
-from tsunagu.broker.storage.mongo.spans import held
+from tsunagu.broker.storage.mongo.keys import held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

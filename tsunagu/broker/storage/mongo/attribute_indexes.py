@@ -16,6 +16,7 @@ from pymongo import ASCENDING
 from tsunagu.broker.errors import ResourceNotFound
 from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.indexes import ENTITIES
+from tsunagu.broker.storage.mongo.keys import KEYS
 from tsunagu.schemas.entity import instances
 from tsunagu.schemas.kinds import KINDS
 
@@ -37,7 +38,7 @@ def index_id(type_iri: str, attribute: str) -> str:
 
 def index_name(declaration: str, member: str) -> str:
     """Return the name of the index on one value member."""
-    return f"attribute_{declaration}_{member}"
+    return f"attribute_{declaration}.{member}"
 
 
 async def build(database: Database, entry: Entry) -> None:
@@ -47,7 +48,7 @@ async def build(database: Database, entry: Entry) -> None:
         await database[ENTITIES].create_index(
             [(f"attrs.{entry['attribute']}.{member}", ASCENDING), ("_id", ASCENDING)],
             name=index_name(declaration, member),
-            partialFilterExpression={"type": entry["type"]},
+            partialFilterExpression={KEYS: entry["type"]},
         )
 
 

@@ -14,9 +14,19 @@ from tsunagu.broker.storage.mongo.frequent import FrequentTypes
 from tsunagu.broker.storage.mongo.gathered import GatheredReads
 from tsunagu.broker.storage.mongo.geo_filters import nearest
 from tsunagu.broker.storage.mongo.indexes import ENTITIES
+from tsunagu.broker.storage.mongo.keys import KEYS, due_before
 from tsunagu.broker.storage.mongo.nearby import Nearby, in_order_of_distance
 from tsunagu.broker.storage.mongo.ordering import ranked_ids
-from tsunagu.broker.storage.mongo.pages import BY_ID, WITHOUT_TIMES, Pages, batches_of, count_of, in_order, rows_of
+from tsunagu.broker.storage.mongo.pages import (
+    BY_ID,
+    WITHOUT_TIMES,
+    Pages,
+    batches_of,
+    count_of,
+    in_order,
+    rows_of,
+    type_names,
+)
 from tsunagu.broker.storage.reads import Page, Usage
 
 if TYPE_CHECKING:
@@ -211,19 +221,19 @@ class MongoReader:
         """Return the entity types (IRIs) of which entities exist."""
         with translated():
             async with asyncio.timeout(self._timeout):
-                return sorted(await self._databases.of(tenant)[ENTITIES].distinct("type"))
+                return await type_names(self._databases, tenant)
 
     async def count_of_type(self, tenant: str, type_iri: str) -> int:
         """Return how many entities of a type exist."""
         with translated():
             async with asyncio.timeout(self._timeout):
-                return await count_of(self._databases, tenant, {"type": type_iri})
+                return await count_of(self._databases, tenant, {KEYS: type_iri})
 
     async def usage(self, tenant: str, *, type_iri: str | None = None, attribute: str | None = None) -> list[Usage]:
         """Return which attributes entities have, by type; of one type or one attribute only if it is given."""
         where: dict[str, Any] = {}
         if type_iri is not None:
-            where["type"] = type_iri
+            where[KEYS] = type_iri
         if attribute is not None:
             where["attrs." + attribute] = {"$exists": True}
         pipeline: list[Mapping[str, Any]] = [
@@ -273,7 +283,8 @@ class MongoReader:
         """Yield (tenant, ids of entities that have expired or have attributes that have), some at a time."""
         for tenant in await self._databases.tenants():
             with translated():
-                found = self._databases.of(tenant)[ENTITIES].find({"due": {"$lte": now}}, {"_id": 1}).limit(STREAM_PAGE)
+                database = await self._databases.ready(tenant)
+                found = database[ENTITIES].find(due_before(now), {"_id": 1}).limit(STREAM_PAGE)
                 ids = [row["_id"] async for row in found]
             if ids:
                 yield tenant, ids

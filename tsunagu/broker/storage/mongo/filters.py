@@ -17,6 +17,7 @@ from tsunagu.broker.query.ast import EntityQuery
 from tsunagu.broker.query.match import compile_matcher
 from tsunagu.broker.storage.mongo.conditions import all_of, any_of
 from tsunagu.broker.storage.mongo.geo_filters import geo_condition, nearest
+from tsunagu.broker.storage.mongo.keys import KEYS
 from tsunagu.broker.storage.mongo.q_filters import is_exact, q_condition
 
 if TYPE_CHECKING:
@@ -32,19 +33,24 @@ _ORDER_MEMBERS = {"id": "_id", "created": "created", "modified": "modified"}
 
 
 def to_filter(
-    query: EntityQuery, *, members: Mapping[str, Collection[str]] = _NONE_KNOWN, nearest_first: bool = False
+    query: EntityQuery,
+    *,
+    members: Mapping[str, Collection[str]] = _NONE_KNOWN,
+    nearest_first: bool = False,
+    types_in: str = KEYS,
 ) -> Condition:
     """Return the MongoDB filter of a query without linked terms.
 
     `members`: for attributes (stored names) that are known to be stored with certain value members only, those, e.g.
     {"…waterLevel": {"value"}}: the filter then asks for no others, so that an index on one path serves the query.
     `nearest_first`: a find without a sort may give the nearest first, where that is cheaper (`geo_filters.nearest`).
+    `types_in`: the member that has the types, of documents that are no entities.
     """
     parts = [
         _ids(query.ids),
         _id_pattern(query.id_pattern),
-        _types(query.types),
-        any_of(map(_selector, query.selectors)) if query.selectors else {},
+        _types(query.types, types_in),
+        any_of(_selector(one, types_in) for one in query.selectors) if query.selectors else {},
         {} if query.attrs is None else any_of({f"attrs.{name}": {"$exists": True}} for name in query.attrs),
         {} if query.scope is None else _scopes(query.scope),
         {} if query.q is None else q_condition(query.q, members),
@@ -109,20 +115,19 @@ def _id_pattern(pattern: Pattern | None) -> Condition:
     return {} if pattern is None else {"_id": {"$regex": pattern.pcre}}
 
 
-def _types(selection: TypeSelection | None) -> Condition:
+def _types(selection: TypeSelection | None, member: str) -> Condition:
     if selection is None:
         return {}
     single = [types[0] for types in selection.alternatives if len(types) == 1]
-    parts: list[Condition] = [{"type": {"$all": list(types)}} for types in selection.alternatives if len(types) > 1]
+    parts: list[Condition] = [{member: {"$all": list(types)}} for types in selection.alternatives if len(types) > 1]
     if single:
-        parts.insert(0, {"type": single[0]} if len(single) == 1 else {"type": {"$in": single}})
+        parts.insert(0, {member: single[0] if len(single) == 1 else {"$in": single}})
     return any_of(parts)
 
 
-def _selector(selector: EntitySelector) -> Condition:
-    return all_of(
-        part for part in (_ids(selector.ids), _id_pattern(selector.id_pattern), _types(selector.types)) if part
-    )
+def _selector(selector: EntitySelector, types_in: str) -> Condition:
+    parts = (_ids(selector.ids), _id_pattern(selector.id_pattern), _types(selector.types, types_in))
+    return all_of(part for part in parts if part)
 
 
 def _scopes(selection: ScopeSelection) -> Condition:
@@ -130,12 +135,13 @@ def _scopes(selection: ScopeSelection) -> Condition:
 
 
 def _scope(pattern: ScopePattern) -> Condition:
-    """Return the condition on the scopes; a stored scope may lack its first "/" (4.18)."""
-    path = "/".join(pattern.levels)
+    """Return the condition on the scopes (4.19): always of several keys, since a text alone is a type.
+
+    MongoDB takes the beginning of a regular expression as bounds in the index, unless there is a "|" in it.
+    """
     if not pattern.levels:
-        return {"scope.0": {"$exists": True}}
-    if "+" not in pattern.levels and not pattern.subtree:
-        return {"scope": {"$in": [f"/{path}", path]}}
-    levels = "/".join("[^/]+" if level == "+" else re.escape(level) for level in pattern.levels)
-    end = "(?:/|\\z)" if pattern.subtree else "\\z"
-    return {"scope": {"$in": [Regex(f"^/{levels}{end}"), Regex(f"^{levels}{end}")]}}
+        return {KEYS: {"$in": [Regex("^/")]}}
+    path = "".join(f"/{level}" for level in pattern.levels)
+    levels = "".join("/[^/]+" if level == "+" else f"/{re.escape(level)}" for level in pattern.levels)
+    itself: str | Regex[str] = Regex(f"^{levels}\\z") if "+" in pattern.levels else path
+    return {KEYS: {"$in": [itself, Regex(f"^{levels}/")] if pattern.subtree else [itself]}}

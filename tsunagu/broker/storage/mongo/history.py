@@ -253,12 +253,11 @@ class MongoHistory:
         self, tenant: str, query: EntityQuery, last: list[dict[str, Any]]
     ) -> tuple[list[Document], list[Document]]:
         """Run the last stages over the present entities that match and over the departed ones."""
-        where = to_filter(
-            EntityQuery(ids=query.ids, id_pattern=query.id_pattern, types=query.types, selectors=query.selectors)
-        )
+        which = EntityQuery(ids=query.ids, id_pattern=query.id_pattern, types=query.types, selectors=query.selectors)
+        noted = {"$and": [to_filter(which, types_in="type"), {"type": {"$exists": True}}]}
         database = self._databases.of(tenant)
-        present = [{"$match": where}, *last]
-        gone = [{"$match": {"$and": [where, {"type": {"$exists": True}}]}}, *_STATELESS, *last]
+        present = [{"$match": to_filter(which)}, *last]
+        gone = [{"$match": noted}, *_STATELESS, *last]
         with translated():
             async with asyncio.timeout(self._timeout):
                 cursors = await asyncio.gather(

@@ -2,7 +2,7 @@
 
 Once an update touches one indexed member of an entity, MongoDB asks its catalog of each index whether it is valid in
 the transaction's snapshot, and reads the descriptions of all of them to know: what that costs grows with the square of
-their number. So one wildcard index serves the members of entities that each stand alone (docs/decisions/0021).
+their number. So one index serves all but ids and places (`keys`, docs/decisions/0028).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pymongo import ASCENDING, GEOSPHERE, IndexModel
 
 from tsunagu.broker.storage.mongo.areas import AREAS, look_through
-from tsunagu.broker.storage.mongo.spans import SPAN, SPAN_MS
+from tsunagu.broker.storage.mongo.keys import FORMER, IN_MONGODB, KEYS
 
 if TYPE_CHECKING:
     from pymongo.asynchronous.database import AsyncDatabase
@@ -23,15 +23,12 @@ EVOLUTIONS = "evolutions"
 RECEIPTS = "receipts"
 WATERMARKS = "watermarks"
 
-MEMBERS = "members"
-MODIFIED = "modifiedAt"
 PLACE = "geo"
 RECEIPT_SECONDS = 7 * 24 * 3600
 
 INDEXES: dict[str, tuple[IndexModel, ...]] = {
     ENTITIES: (
-        IndexModel([("type", ASCENDING), ("_id", ASCENDING)], name="type"),
-        IndexModel([("$**", ASCENDING)], name=MEMBERS, wildcardProjection={"scope": 1, SPAN: 1, "due": 1}),
+        IndexModel([(KEYS, ASCENDING), ("_id", ASCENDING)], name=KEYS),
         IndexModel([("geo", GEOSPHERE)], name=PLACE),
     ),
     CHANGES: (
@@ -44,7 +41,10 @@ INDEXES: dict[str, tuple[IndexModel, ...]] = {
 }
 
 
-OBSOLETE = {ENTITIES: frozenset({"scope", MODIFIED, "due"}), CHANGES: frozenset({"entity"})}
+OBSOLETE = {
+    ENTITIES: frozenset({"type", "scope", "modifiedAt", "due", "members"}),
+    CHANGES: frozenset({"entity"}),
+}
 INDEX_NOT_FOUND = 27
 
 
@@ -54,7 +54,7 @@ async def ensure_indexes(database: AsyncDatabase[dict[str, Any]]) -> None:
     for name in (ENTITIES, CHANGES, EVOLUTIONS, RECEIPTS, WATERMARKS, AREAS):
         if name not in existing:
             await database.command({"create": name}, check=True, allowable_errors=[48])
-    await _name_spans(database)
+    await _give_keys(database)
     await look_through(database, ENTITIES)
     for name, models in INDEXES.items():
         await database[name].create_indexes(list(models))
@@ -69,11 +69,19 @@ async def _drop(database: AsyncDatabase[dict[str, Any]], collection: str, index:
     await database.command(command, check=True, allowable_errors=[INDEX_NOT_FOUND])
 
 
-async def _name_spans(database: AsyncDatabase[dict[str, Any]]) -> None:
-    """Bring entities of a data folder from before there were spans up to date; the old index goes last, as obsolete."""
+async def _give_keys(database: AsyncDatabase[dict[str, Any]]) -> None:
+    """Bring the entities of a data folder from before there were keys up to date, and the indexes on attributes.
+
+    A process that ends in between leaves what the next one completes: the new indexes come before the old ones go.
+    """
     entities = database[ENTITIES]
-    old = (await entities.index_information()).get(MODIFIED)
-    if old is None or old["key"] == [(SPAN, ASCENDING)]:
-        return
-    span: dict[str, Any] = {"$toLong": {"$floor": {"$divide": ["$modified", SPAN_MS]}}}
-    await entities.update_many({SPAN: {"$exists": False}}, [{"$set": {SPAN: span}}])
+    indexes = await entities.index_information()
+    if KEYS not in indexes:
+        await entities.update_many({KEYS: {"$exists": False}}, [{"$set": {KEYS: IN_MONGODB}}, {"$unset": FORMER}])
+    for name, index in indexes.items():
+        type_iri = index.get("partialFilterExpression", {}).get("type")
+        if type_iri is not None:
+            partial = {KEYS: type_iri}
+            renewed = ".".join(name.rsplit("_", 1))  # `attribute_indexes.index_name`
+            await entities.create_index(index["key"], name=renewed, partialFilterExpression=partial)
+            await _drop(database, ENTITIES, name)

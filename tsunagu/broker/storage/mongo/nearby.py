@@ -22,6 +22,7 @@ from tsunagu.broker.storage.mongo.filters import to_filter
 from tsunagu.broker.storage.mongo.gathered import GatheredReads
 from tsunagu.broker.storage.mongo.geo_filters import circle, nearest
 from tsunagu.broker.storage.mongo.indexes import PLACE
+from tsunagu.broker.storage.mongo.keys import KEYS
 from tsunagu.broker.storage.mongo.pages import WITHOUT_TIMES, rows_of
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Nearby:
         return await self._all_points(tenant, to_filter(EntityQuery(types=query.types)))
 
     async def _all_points(self, tenant: str, where: Condition) -> bool:
-        type_iri = where.get("type")
+        type_iri = where.get(KEYS)
         return isinstance(type_iri, str) and await self._areas.get(tenant, type_iri, times=False) is None
 
     async def find(self, tenant: str, query: EntityQuery, limit: int, *, times: bool) -> list[Document] | None:
@@ -69,7 +70,7 @@ class Nearby:
         if not await self._all_points(tenant, where):
             return await self._first(tenant, where, geo, limit, times=times)
         longitude, latitude = geo.geometry["coordinates"][:2]
-        cell = (tenant, where["type"], round(longitude * CELLS_A_DEGREE), round(latitude * CELLS_A_DEGREE))
+        cell = (tenant, where[KEYS], round(longitude * CELLS_A_DEGREE), round(latitude * CELLS_A_DEGREE))
         known = self._densities.get(cell, 0.0)
         radius = _radius(geo, limit, known)
         found: list[Document] | None = None

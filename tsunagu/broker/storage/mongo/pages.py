@@ -15,6 +15,7 @@ from tsunagu.broker.errors import NgsiError, TooManyResults
 from tsunagu.broker.storage.mongo.bookmarks import Bookmarks
 from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.indexes import ENTITIES
+from tsunagu.broker.storage.mongo.keys import FIRST_TYPE, KEYS
 from tsunagu.broker.storage.mongo.positions import STRIDE, Survey, condition, hint_of
 
 if TYPE_CHECKING:
@@ -91,6 +92,19 @@ async def count_of(databases: Databases, tenant: str, query: dict[str, Any], **o
     return int(reply["n"])
 
 
+async def type_names(databases: Databases, tenant: str) -> list[str]:
+    """Return the types (IRIs) of which entities exist, in order: one look into the index for each."""
+    found: list[str] = []
+    bound: dict[str, Any] = {"$gte": FIRST_TYPE}
+    while True:
+        look = {"filter": {KEYS: bound}, "hint": KEYS, "returnKey": True, "limit": 1}
+        rows = await rows_of(databases, tenant, look, 1)
+        if not rows:
+            return found
+        found.append(rows[0][KEYS])
+        bound = {"$gt": found[-1]}
+
+
 async def in_order(databases: Databases, tenant: str, ids: Sequence[str], *, times: bool) -> list[Document]:
     """Return the entities with these ids, in their order; those that are gone meanwhile are left out."""
     if not ids:
@@ -158,13 +172,13 @@ class Pages:
             beyond = {"_id": {"$gt": after}}
             filtered = {"$and": [where, beyond]} if "_id" in where or "$and" in where else {**where, **beyond}
         if is_plain(where):
-            command = {"filter": filtered, "sort": BY_ID, "limit": limit, "hint": hint_of(where.get("type"))}
+            command = {"filter": filtered, "sort": BY_ID, "limit": limit, "hint": hint_of(where.get(KEYS))}
             if offset > start:
                 command["skip"] = offset - start
             if not times:
                 command["projection"] = WITHOUT_TIMES
             rows = await rows_of(self._databases, tenant, command, limit)
-            self._prepare(tenant, where.get("type"), full=len(rows) == limit, far=offset - start)
+            self._prepare(tenant, where.get(KEYS), full=len(rows) == limit, far=offset - start)
         else:
             skip = offset - start
             # With the one before the page, so that a jump here leaves a bookmark even if the page is the last.
@@ -181,7 +195,7 @@ class Pages:
             return 0, None
         mark = self._bookmarks.nearest(tenant, name, offset, shared=self._shared)
         if is_plain(where) and offset >= STRIDE and (mark is None or offset - mark[0] > STRIDE):
-            surveyed = await self._surveyed(tenant, where.get("type"), offset)
+            surveyed = await self._surveyed(tenant, where.get(KEYS), offset)
             if surveyed is not None and (mark is None or surveyed[0] > mark[0]):
                 return surveyed
         return (0, None) if mark is None else mark
@@ -285,9 +299,10 @@ class Pages:
     async def _survey_types(self, tenant: str) -> None:
         """Have surveys made for the types of a tenant that have many entities, one after the other."""
         try:
+            await self._databases.ready(tenant)
             with translated():
                 self._had[tenant] = await count_of(self._databases, tenant, {})
-                types: list[str] = await self._databases.of(tenant)[ENTITIES].distinct("type")
+                types = await type_names(self._databases, tenant)
                 for type_iri in (None, *types[: SURVEYS // 2]):
                     if await count_of(self._databases, tenant, condition(type_iri), limit=2 * STRIDE) == 2 * STRIDE:
                         self._survey(tenant, type_iri)
@@ -302,4 +317,4 @@ class Pages:
 
 def is_plain(where: dict[str, Any]) -> bool:
     """Tell whether a filter asks for one type alone, or for everything: an index has those in the order of ids."""
-    return not where or (len(where) == 1 and isinstance(where.get("type"), str))
+    return not where or (len(where) == 1 and isinstance(where.get(KEYS), str))

@@ -13,6 +13,8 @@ import time
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
+from tsunagu.broker.storage.mongo.keys import KEYS
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
@@ -28,13 +30,13 @@ LIFETIME = 60.0
 
 def hint_of(type_iri: str | None) -> str:
     """Return the name of the index that has the entities of a type, or all of them, in the order of ids."""
-    return "_id_" if type_iri is None else "type"
+    return "_id_" if type_iri is None else KEYS
 
 
 def condition(type_iri: str | None, *, after: str | None = None, last: str | None = None) -> dict[str, Any]:
     """Return the filter for the entities of a type, or all, with after < id <= last."""
     bounds = {**({} if after is None else {"$gt": after}), **({} if last is None else {"$lte": last})}
-    return {**({} if type_iri is None else {"type": type_iri}), **({"_id": bounds} if bounds else {})}
+    return {**({} if type_iri is None else {KEYS: type_iri}), **({"_id": bounds} if bounds else {})}
 
 
 class Survey:

@@ -13,9 +13,10 @@ from tsunagu.broker.query.ast import And, Between, Compare, Exists, Like, Linked
 from tsunagu.broker.query.leaves import milliseconds
 from tsunagu.broker.query.q_match import KEYED_MEMBERS, OBJECT_MEMBERS, VALUE_MEMBERS, is_negated
 from tsunagu.broker.storage.mongo.conditions import NOTHING, all_of, any_of, on_one_instance
+from tsunagu.broker.storage.mongo.keys import KEYS
 from tsunagu.broker.storage.mongo.language_maps import any_language
 from tsunagu.broker.storage.mongo.operands import is_interval, operands_of
-from tsunagu.broker.storage.mongo.spans import SPAN, span_operators
+from tsunagu.broker.storage.mongo.spans import span_operators
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -227,7 +228,7 @@ def _time_condition(node: Compare | Between | Like) -> Condition:
     if negated:
         operators = {"$exists": True, "$not": operators}
     elif path.member == "modified" and not path.names:
-        return {SPAN: span_operators(operators), "modified": operators}
+        return {KEYS: {"$elemMatch": span_operators(operators)}, "modified": operators}
     if not path.names or (isinstance(node, Compare) and not negated):
         return {_time_path(path): operators}
     if not is_exact(node):

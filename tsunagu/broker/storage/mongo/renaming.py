@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from pymongo import ReplaceOne
 
-from tsunagu.broker.storage.mongo.attribute_indexes import KIND, build, index_id, index_name
+from tsunagu.broker.storage.mongo.attribute_indexes import KIND, build, index_id
 from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.indexes import CHANGES, ENTITIES, EVOLUTIONS
 from tsunagu.broker.storage.mongo.parked import DEAD, PARKED
@@ -78,9 +78,9 @@ async def _rename_indexes(database: Database) -> int:
             continue
         await build(database, entry)
         entities = database[ENTITIES]
-        former = {index_name(row["_id"], member) for member in entry["members"]}
-        for name in former & (await entities.index_information()).keys():
-            await entities.drop_index(name)
+        for name in await entities.index_information():
+            if row["_id"] in name:
+                await entities.drop_index(name)
         new = index_id(entry["type"], entry["attribute"])
         await database[KIND].replace_one({"_id": new}, {"_id": new, "d": entry}, upsert=True)
         await database[KIND].delete_one({"_id": row["_id"]})

@@ -1,18 +1,14 @@
-"""The span of ten minutes in which an entity was last modified: what the index on modifiedAt holds.
+"""The span of ten minutes in which an entity was last modified: what the index holds of modifiedAt.
 
 An index on modifiedAt itself would change with every write, and MongoDB works out the keys of all indexes of an entity
 again as soon as one of them changes: half of what an update costs it. The span changes at most once in ten minutes.
-It is a member of what MongoDB holds and of no document outside this package; filters on modifiedAt name it, too.
+It is one of an entity's `keys`; filters on modifiedAt name it, too.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from tsunagu.schemas.entity import Document
-
-SPAN = "span"
 SPAN_MS = 600_000
 _WIDER = {"$gt": "$gte", "$lt": "$lte"}
 
@@ -20,11 +16,6 @@ _WIDER = {"$gt": "$gte", "$lt": "$lte"}
 def span_of(moment: int) -> int:
     """Return the number of the span that a time (epoch ms) lies in."""
     return moment // SPAN_MS
-
-
-def held(document: Document) -> Document:
-    """Return an entity's document as MongoDB holds it."""
-    return {**document, SPAN: span_of(document["modified"])}
 
 
 def span_operators(operators: dict[str, Any]) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import bson
 from bson.raw_bson import RawBSONDocument
 
+from tsunagu.broker.storage.mongo.keys import KEYS, held, keys_differ, keys_of
 from tsunagu.broker.storage.mongo.records import WHOLE, difference, is_whole, touched_names
-from tsunagu.broker.storage.mongo.spans import SPAN, held, span_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,9 +52,8 @@ def update(
         return _of_parts(old, new, record["b"], record["a"])
     values = record["a"]
     _mark(values, record)
-    span = span_of(new["modified"])
-    if span != span_of(old["modified"]):
-        values[SPAN] = span
+    if keys_differ(old, new, values):
+        values[KEYS] = keys_of(new)
     record["a"] = shared = RawBSONDocument(bson.encode(values))
     if whole == old["v"] and "type" not in values and "expires" not in values:
         del record["b"]
@@ -85,7 +84,6 @@ def _of_parts(old: Document, new: Document, left: Document, right: Document) -> 
             if name not in touched:
                 gone["attrs." + name] = ""
                 gone["sys." + name] = ""
-    span = span_of(new["modified"])
-    if span != span_of(old["modified"]):
-        values[SPAN] = span
+    if keys_differ(old, new, left, right):
+        values[KEYS] = keys_of(new)
     return {"$set": values, "$unset": gone} if gone else {"$set": values}

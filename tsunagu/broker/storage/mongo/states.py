@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tsunagu.broker.changes import Change, Touch
+from tsunagu.broker.storage.mongo.keys import FORMER, KEYS
 from tsunagu.broker.storage.mongo.records import ERASED, OTHERS, WHOLE, entries_of, is_whole, touched_names
-from tsunagu.broker.storage.mongo.spans import SPAN
 from tsunagu.schemas.derived import complete
 
 if TYPE_CHECKING:
@@ -31,8 +31,9 @@ def _step(document: Document, names: set[str], source: Document, other: Document
 
 def bare(document: Document) -> Document:
     """Take out of a document, in place, what only MongoDB's form of it has; return it."""
-    document.pop(SPAN, None)
+    document.pop(KEYS, None)
     document.pop(WHOLE, None)
+    document.pop(FORMER, None)
     return document
 
 

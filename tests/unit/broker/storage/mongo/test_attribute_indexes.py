@@ -18,6 +18,7 @@ from tsunagu.broker.storage.mongo.attribute_indexes import AttributeIndexes
 from tsunagu.broker.storage.mongo.catalogue import MongoCatalogue
 from tsunagu.broker.storage.mongo.committer import Committer
 from tsunagu.broker.storage.mongo.entities import MongoReader
+from tsunagu.broker.storage.mongo.indexes import ensure_indexes
 
 TYPE = CORE.expand_term("Gauge")
 LEVEL = CORE.attribute("level")
@@ -73,3 +74,20 @@ async def test_a_value_of_another_kind_is_found_all_the_same(store: Store, index
     assert [one["_id"] for one in found.documents] == ["urn:ngsi-ld:Gauge:00002"]
     assert [one["members"] for one in await indexes.declared("")] == [["value", "valueList"]]
     await committer.close()
+
+
+async def test_an_index_of_an_earlier_version_is_built_anew(store: Store, indexes: AttributeIndexes) -> None:
+    """An index that was partial by the member `type` gives way to one that is so by the keys, and serves on."""
+    await Batch(store.committer).create("", [gauge(number) for number in range(100)])
+    await indexes.add("", TYPE, LEVEL)
+    entities = store.databases.of("")["entities"]
+    (name,) = (name for name in await entities.index_information() if name.startswith("attribute_"))
+    present = await entities.index_information()
+    await entities.drop_index(name)
+    former = "_".join(name.rsplit(".", 1))
+    await entities.create_index(present[name]["key"], name=former, partialFilterExpression={"type": TYPE})
+    await ensure_indexes(store.databases.of(""))
+    assert await entities.index_information() == present
+    reader = MongoReader(store.databases, store.settings, indexes=indexes)
+    assert (await reader.explain("", above(95), limit=20))["entitiesExamined"] == 4
+    await indexes.drop("", TYPE, LEVEL)

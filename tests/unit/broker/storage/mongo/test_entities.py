@@ -96,6 +96,14 @@ async def test_what_has_expired_is_not_found(store: Store, reader: MongoReader) 
     assert [ids async for _, ids in reader.due(now)] == [["urn:ngsi-ld:Gauge:00001"]]
 
 
+async def test_types_are_named_in_order_and_nothing_else_is(store: Store, reader: MongoReader) -> None:
+    """Of the keys in the index only types are told, each once, also of entities of several types."""
+    others = [gauge(n, type=[f"urn:t:{n % 3}", f"urn:t:{n % 5}"], scope=["/a", "/Z"], expires=2**42) for n in range(20)]
+    assert await reader.type_names("") == []
+    await Batch(store.committer).create("", [gauge(99), *others])
+    assert await reader.type_names("") == [TYPE, *(f"urn:t:{n}" for n in range(5))]
+
+
 async def test_usage_tells_types_attributes_and_kinds(store: Store, reader: MongoReader) -> None:
     """Discovery counts entities by type and attribute, with all kinds that an attribute has."""
     name = CORE.attribute("level")

@@ -16,6 +16,7 @@ from tsunagu.broker.query.q import parse_q
 from tsunagu.broker.query.scope import parse_scope
 from tsunagu.broker.query.types import parse_types
 from tsunagu.broker.storage.mongo.filters import needs_ranking, order_fields, residual, to_filter, to_sort
+from tsunagu.broker.storage.mongo.keys import held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,13 +32,13 @@ def q(text: str) -> EntityQuery:
 
 def test_one_type() -> None:
     """A query by one type is the plain condition on the type."""
-    assert to_filter(EntityQuery(types=parse_types("River", CONTEXT))) == {"type": RIVER}
+    assert to_filter(EntityQuery(types=parse_types("River", CONTEXT))) == {"keys": RIVER}
 
 
 def test_several_types() -> None:
     """Alternatives of single types are one $in."""
     found = to_filter(EntityQuery(types=parse_types("River|Lake", CONTEXT)))
-    assert found == {"type": {"$in": [RIVER, CONTEXT.expand_term("Lake")]}}
+    assert found == {"keys": {"$in": [RIVER, CONTEXT.expand_term("Lake")]}}
 
 
 def test_ids() -> None:
@@ -113,15 +114,17 @@ def indexed(mongo_uri: str) -> Iterator[Collection[dict[str, Any]]]:
     """Give a collection with the indexes that the broker makes, and one on the value of an attribute."""
     with MongoClient[dict[str, Any]](mongo_uri) as client:
         collection = client["tsunagu_test_filters"]["entities"]
-        collection.create_index([("type", ASCENDING), ("_id", ASCENDING)], name="type")
-        collection.create_index([("scope", ASCENDING)], name="scope", sparse=True)
+        collection.create_index([("keys", ASCENDING), ("_id", ASCENDING)], name="keys")
         collection.create_index([("geo", GEOSPHERE)], name="geo")
         collection.create_index([(f"attrs.{name('level')}.value", ASCENDING)], name="level")
         collection.insert_many(
-            entity(
-                f"{number:04}",
-                f"T{number % 50}",
-                {"level": prop(number), "location": geo("Point", [139 + number / 1000, 35])},
+            held(
+                entity(
+                    f"{number:04}",
+                    f"T{number % 50}",
+                    {"level": prop(number), "location": geo("Point", [139 + number / 1000, 35])},
+                    scope=[f"/A/s{number % 100}/x", "B"],
+                )
             )
             for number in range(1000)
         )
@@ -132,15 +135,19 @@ def indexed(mongo_uri: str) -> Iterator[Collection[dict[str, Any]]]:
 @pytest.mark.parametrize(
     ("query", "index", "examined"),
     [
-        (EntityQuery(types=parse_types("T7", CONTEXT)), "type", 20),
-        (EntityQuery(types=parse_types("T7", CONTEXT), now=5), "type", 20),
-        (EntityQuery(types=parse_types("T7|T8", CONTEXT)), "type", 40),
+        (EntityQuery(types=parse_types("T7", CONTEXT)), "keys", 20),
+        (EntityQuery(types=parse_types("T7", CONTEXT), now=5), "keys", 20),
+        (EntityQuery(types=parse_types("T7|T8", CONTEXT)), "keys", 40),
         (EntityQuery(geo=parse_geo("near;maxDistance==500", "Point", [139.5, 35], None, CONTEXT)), "geo", 30),
         (EntityQuery(geo=parse_geo("equals", "Point", [139.5, 35], None, CONTEXT)), "geo", 12),
         (EntityQuery(id_pattern=parse_pattern("^urn:00[0-9]{2}")), "_id_", 100),
         (EntityQuery(q=parse_q("level>990", CONTEXT)), "level", 9),
         (EntityQuery(q=parse_q("level==5,7", CONTEXT)), "level", 2),
-        (EntityQuery(scope=parse_scope("/A/#")), "scope", 0),
+        (EntityQuery(scope=parse_scope("/A/s7/#")), "keys", 10),
+        (EntityQuery(scope=parse_scope("/A/s7/x")), "keys", 10),
+        (EntityQuery(scope=parse_scope("/A/s7/+")), "keys", 10),
+        (EntityQuery(types=parse_types("T7", CONTEXT), scope=parse_scope("/A/s7/#")), "keys", 10),
+        (EntityQuery(types=parse_types("T7", CONTEXT), scope=parse_scope("/B")), "keys", 20),
     ],
 )
 def test_indexes_serve(indexed: Collection[dict[str, Any]], query: EntityQuery, index: str, examined: int) -> None:

@@ -15,6 +15,7 @@ from tsunagu.broker.query.geo import parse_geo
 from tsunagu.broker.query.order import parse_order
 from tsunagu.broker.query.types import parse_types
 from tsunagu.broker.storage.mongo import collation, ordering
+from tsunagu.broker.storage.mongo.keys import held
 from tsunagu.broker.storage.mongo.ordering import ranked_ids
 
 if TYPE_CHECKING:
@@ -31,13 +32,12 @@ async def entities(mongo_uri: str) -> AsyncIterator[AsyncCollection[dict[str, An
     async with AsyncMongoClient[dict[str, Any]](mongo_uri) as client:
         collection = client["tsunagu_test_ordering"]["entities"]
         await collection.drop()
-        await collection.insert_many(
-            [
-                *(entity(text, "Name", {"name": prop(text)}) for text in TEXTS),
-                *(entity(f"n{number}", "Number", {"size": prop(number)}) for number in (10, 9, 2)),
-                *(entity(f"p{x}", "Place", {"location": geo("Point", [x, 0])}) for x in (3, 1, 2)),
-            ]
-        )
+        documents = [
+            *(entity(text, "Name", {"name": prop(text)}) for text in TEXTS),
+            *(entity(f"n{number}", "Number", {"size": prop(number)}) for number in (10, 9, 2)),
+            *(entity(f"p{x}", "Place", {"location": geo("Point", [x, 0])}) for x in (3, 1, 2)),
+        ]
+        await collection.insert_many(map(held, documents))
         yield collection
         await client.drop_database("tsunagu_test_ordering")
 

@@ -39,7 +39,7 @@ async def truth(store: Store, where: dict[str, Any]) -> list[str]:
     return [row["_id"] async for row in store.databases.of("")["entities"].find(where).sort("_id", 1)]
 
 
-@pytest.mark.parametrize("where", [{}, {"type": "urn:t"}, {"type": {"$in": ["urn:t", "urn:u"]}}])
+@pytest.mark.parametrize("where", [{}, {"keys": "urn:t"}, {"keys": {"$in": ["urn:t", "urn:u"]}}])
 @pytest.mark.parametrize("shared", [False, True])
 async def test_jumps_are_right_while_entities_come_and_go(
     store: Store, monkeypatch: pytest.MonkeyPatch, where: dict[str, Any], shared: bool
@@ -78,7 +78,7 @@ async def test_the_last_page_is_found_again_by_its_bookmark(store: Store) -> Non
     """A jump leaves a bookmark for the page it led to, however short that page is."""
     pages = Pages(store.databases, shared=False)
     batch = await filled(store, pages)
-    where = {"type": {"$in": ["urn:t", "urn:u"]}}
+    where = {"keys": {"$in": ["urn:t", "urn:u"]}}
     assert await found(pages, where, 297) == ["urn:0297", "urn:0298", "urn:0299"]
     await batch.create("", [entity("urn:0000x")])
     assert await found(pages, where, 297) == ["urn:0297", "urn:0298", "urn:0299"]
@@ -142,7 +142,7 @@ async def test_pages_in_another_order_are_right_to_the_end(
     monkeypatch.setattr(module, "FAR", 1)
     pages = Pages(store.databases, shared=False)
     await filled(store, pages)
-    where = {"type": "urn:t"}
+    where = {"keys": "urn:t"}
     rows = store.databases.of("")["entities"].find(where).sort(list(order.items()))
     whole = [row["_id"] async for row in rows]
     for offset in (0, 1, 99, 100, 101, 150, 194, 196, 199, 200, 250):

@@ -61,5 +61,5 @@ def test_a_change_of_nothing_is_told_as_such() -> None:
 
 
 def test_what_only_mongodb_has_is_taken_out() -> None:
-    """The span and the mark are of MongoDB's form of a document alone."""
-    assert bare({"_id": "urn:e", "span": 5, "whole": 3, "v": 3}) == {"_id": "urn:e", "v": 3}
+    """The keys, the span that earlier versions had, and the mark are of MongoDB's form of a document alone."""
+    assert bare({"_id": "urn:e", "keys": ["T", 5], "span": 5, "whole": 3, "v": 3}) == {"_id": "urn:e", "v": 3}
