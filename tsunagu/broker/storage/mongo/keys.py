@@ -44,11 +44,11 @@ def held(document: Document) -> Document:
     return {**document, KEYS: keys_of(document)}
 
 
-def keys_differ(old: Document, new: Document, *parts: Document) -> bool:
-    """Return whether two states of an entity have different keys; in `parts` is what differs, its span aside."""
-    if span_of(old["modified"]) != span_of(new["modified"]):
+def keys_differ(old: Document, new: Document, left: Document, right: Document) -> bool:
+    """Return whether two states of an entity have different keys; `left` and `right` hold what differs of them."""
+    if old["modified"] // SPAN_MS != new["modified"] // SPAN_MS:
         return True
-    return any(not _KEYED.isdisjoint(part) for part in parts)
+    return not (_KEYED.isdisjoint(left) and _KEYED.isdisjoint(right))
 
 
 def scope_key(scope: str) -> str:

@@ -52,7 +52,7 @@ def update(
         return _of_parts(old, new, record["b"], record["a"])
     values = record["a"]
     _mark(values, record)
-    if keys_differ(old, new, values):
+    if keys_differ(old, new, values, values):
         values[KEYS] = keys_of(new)
     record["a"] = shared = RawBSONDocument(bson.encode(values))
     if whole == old["v"] and "type" not in values and "expires" not in values:

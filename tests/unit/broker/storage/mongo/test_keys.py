@@ -42,15 +42,15 @@ def test_keys_are_told_apart_by_their_kind() -> None:
 @pytest.mark.parametrize(
     ("modified", "parts", "differ"),
     [
-        (1, [{"attrs": {}}, {"attrs": {}, "geo": {}}], False),
-        (SPAN_MS, [{}], True),
-        (1, [{"type": ["urn:t"]}], True),
-        (1, [{}, {"scope": ["/a"]}], True),
-        (1, [{"due": 5}, {}], True),
+        (1, ({"attrs": {}}, {"attrs": {}, "geo": {}}), False),
+        (SPAN_MS, ({}, {}), True),
+        (1, ({"type": ["urn:t"]}, {"type": ["urn:u"]}), True),
+        (1, ({}, {"scope": ["/a"]}), True),
+        (1, ({"due": 5}, {}), True),
     ],
     ids=["nothing of it", "the span", "types", "a scope that comes", "an expiry that goes"],
 )
-def test_when_keys_differ(modified: int, parts: list[dict[str, Any]], differ: bool) -> None:
+def test_when_keys_differ(modified: int, parts: tuple[dict[str, Any], dict[str, Any]], differ: bool) -> None:
     """The keys are written again only if something changed that they are made of."""
     assert keys_differ({"modified": 0}, {"modified": modified}, *parts) is differ
 
