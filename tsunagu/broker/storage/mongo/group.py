@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import bson
-
 from tsunagu.broker.changes import Change, ChangeKind, Document, all_touched
 from tsunagu.broker.errors import NgsiError
 from tsunagu.broker.storage.mongo.evolutions import EvolutionNote
@@ -43,7 +41,7 @@ class Group:
         self.inserts: list[Document | RawBSONDocument] = []
         self.deletes: list[Statement] = []
         self.evolutions: dict[str, EvolutionNote] = {}
-        self._read: dict[str, tuple[RawBSONDocument, int | None]] = {}  # as MongoDB holds them, and WHOLE, by entity
+        self._whole: dict[str, int | None] = {}  # WHOLE, by entity
         self._steps: dict[str, list[Record]] = {}  # of changes, by entity, in order
 
     @property
@@ -56,15 +54,14 @@ class Group:
         """The receipts that the group's writes carry, each once."""
         return list({item.write.receipt: None for item in self.items if item.write.receipt is not None})
 
-    def apply(self, documents: Iterable[RawBSONDocument], receipts: Iterable[str], now: int, number: int) -> int:
+    def apply(self, documents: Iterable[Document], receipts: Iterable[str], now: int, number: int) -> int:
         """Apply all writes and fill the attributes; changes are numbered after `number`. Returns the last number.
 
         Raises what `bson.encode` raises.
         """
         read: dict[str, Document] = {}
-        for raw in documents:
-            document = bson.decode(raw.raw)
-            self._read[document["_id"]] = raw, document.get(WHOLE)
+        for document in documents:
+            self._whole[document["_id"]] = document.get(WHOLE)
             read[document["_id"]] = bare(document)
         state: dict[str, Document | None] = dict(read)
         floor: dict[str, int] = {}
@@ -177,8 +174,7 @@ class Group:
             elif old is None:
                 self.inserts.append(insertion(new, records))
             else:
-                raw, whole = self._read[entity_id]
-                statement = update(old, new, raw, records, whole=whole)
+                statement = update(old, new, records, whole=self._whole[entity_id])
                 self.updates.append({"q": {"_id": entity_id}, "u": statement})
 
 

@@ -36,10 +36,8 @@ def insertion(new: Document, records: Sequence[Record]) -> Document | RawBSONDoc
     return shared
 
 
-def update(
-    old: Document, new: Document, raw: RawBSONDocument, records: Sequence[Record], *, whole: int | None = None
-) -> Statement:
-    """Return the update from `old`, which MongoDB holds as `raw`: only what differs, so that other indexes stay alone.
+def update(old: Document, new: Document, records: Sequence[Record], *, whole: int | None = None) -> Statement:
+    """Return the update from `old`: only what differs, so that other indexes stay alone.
 
     `whole` is the version whose record tells all attributes, see WHOLE. Raises what `bson.encode` raises.
     """
@@ -58,8 +56,6 @@ def update(
     if whole == old["v"] and "type" not in values and "expires" not in values:
         del record["b"]
         record["p"] = True
-    else:
-        record["b"] = raw
     return {"$set": shared}
 
 

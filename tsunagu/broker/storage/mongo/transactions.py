@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import bson
 from bson.int64 import Int64
-from bson.raw_bson import DEFAULT_RAW_BSON_OPTIONS, RawBSONDocument
 from pymongo import WriteConcern
 from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
@@ -21,7 +20,7 @@ from tsunagu.broker.storage.mongo.faults import DUPLICATE_KEY, SHUTTING_DOWN
 from tsunagu.broker.storage.mongo.lines import LineLost
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from types import TracebackType
 
     from pymongo.asynchronous.client_session import AsyncClientSession
@@ -64,7 +63,7 @@ class Transaction(Protocol):
     ) -> None:
         """Abort, unless it was committed."""
 
-    async def find(self, wanted: Sequence[tuple[str, list[str]]]) -> list[list[RawBSONDocument]]:
+    async def find(self, wanted: Sequence[tuple[str, list[str]]]) -> list[list[Document]]:
         """Return for each (collection, ids) the documents that exist. Raises the driver's errors."""
 
     async def commit(self, commands: Sequence[Document]) -> None:
@@ -121,7 +120,7 @@ class LineTransaction:
         finally:
             self._lines.give_back(self._line)
 
-    async def find(self, wanted: Sequence[tuple[str, list[str]]]) -> list[list[RawBSONDocument]]:
+    async def find(self, wanted: Sequence[tuple[str, list[str]]]) -> list[list[Document]]:
         """Return for each (collection, ids) the documents that exist; all are asked for at once."""
         commands = [self._in_it(find_by_ids(collection, ids)) for collection, ids in wanted]
         commands[0].update(startTransaction=True, readConcern=SNAPSHOT.document)
@@ -225,18 +224,18 @@ class LineTransaction:
         options = self._database.codec_options
         return [bson.decode(answer, options) for answer in answers]
 
-    async def _ask(self, commands: list[Document]) -> list[RawBSONDocument]:
+    async def _ask(self, commands: list[Document]) -> list[Document]:
         """Return the replies to commands that read. Raises the driver's errors."""
         try:
             answers = await self._line.ask_all(commands)
         except LineLost:
             raise AutoReconnect("the connection to MongoDB was lost") from None
-        replies = [RawBSONDocument(answer) for answer in answers]
+        replies = self._decoded(answers)
         for reply in replies:
             self._raise_for(reply)
         return replies
 
-    def _raise_for(self, reply: Mapping[str, Any]) -> None:
+    def _raise_for(self, reply: Document) -> None:
         """Raise an OperationFailure if a reply says that its command failed; leave a server that takes no writes."""
         if reply.get("ok") == 1:
             return
@@ -268,17 +267,16 @@ class DriverTransaction:
         """Abort, unless it was committed."""
         await self._session.end_session()
 
-    async def find(self, wanted: Sequence[tuple[str, list[str]]]) -> list[list[RawBSONDocument]]:
+    async def find(self, wanted: Sequence[tuple[str, list[str]]]) -> list[list[Document]]:
         """Return for each (collection, ids) the documents that exist."""
         return [await self._rows(collection, ids) for collection, ids in wanted]
 
-    async def _rows(self, collection: str, ids: list[str]) -> list[RawBSONDocument]:
-        raw = DEFAULT_RAW_BSON_OPTIONS
-        reply = await self._database.command(find_by_ids(collection, ids), session=self._session, codec_options=raw)
-        found: list[RawBSONDocument] = reply["cursor"]["firstBatch"]
+    async def _rows(self, collection: str, ids: list[str]) -> list[Document]:
+        reply = await self._database.command(find_by_ids(collection, ids), session=self._session)
+        found: list[Document] = reply["cursor"]["firstBatch"]
         while reply["cursor"]["id"]:
             more = {"getMore": reply["cursor"]["id"], "collection": collection}
-            reply = await self._database.command(more, session=self._session, codec_options=raw)
+            reply = await self._database.command(more, session=self._session)
             found.extend(reply["cursor"]["nextBatch"])
         return found
 
