@@ -40,14 +40,16 @@ SEARCH_SECONDS = 2.0
 class Stream:
     """The changes of one tenant. `gaps`: what was read, by writer; `early`: what was committed before the first look.
 
-    `first`: nothing was read yet; `looked`: the loop's time at which the last complete look began.
+    `passed`: what this process committed up to this number was nobody's, since nobody had subscribed yet. `first`:
+    nothing was read yet; `looked`: the loop's time at which the last complete look began.
     """
 
-    __slots__ = ("early", "first", "gaps", "looked", "sequence", "tenant")
+    __slots__ = ("early", "first", "gaps", "looked", "passed", "sequence", "tenant")
 
-    def __init__(self, tenant: str, sequence: Sequence) -> None:
+    def __init__(self, tenant: str, sequence: Sequence, passed: int) -> None:
         self.tenant = tenant
         self.sequence = sequence
+        self.passed = passed
         self.gaps: dict[str, Gaps] = {}
         self.early: list[Change] = []
         self.first = True
@@ -92,7 +94,10 @@ class Follower:
         stream = self._streams.get(tenant)
         if stream is None:
             sequence = Sequence(self._go, partial(self._opens, tenant))
-            stream = self._streams[tenant] = Stream(tenant, sequence)
+            # Now, while what is being committed is open: once it is committed it is the new subscription's.
+            last = self._dispatcher.marks.of(tenant, self._writer).last
+            passed = min((number - 1 for number in self._opens(tenant) if number <= last), default=last)
+            stream = self._streams[tenant] = Stream(tenant, sequence, passed)
             self.wake(tenant)
         return stream
 
@@ -190,7 +195,8 @@ class Follower:
         writers = [*self._presence.others, *((self._writer,) if stream.first or late else ())]
         for writer in writers:
             if writer not in stream.gaps:
-                stream.gaps[writer] = Gaps(await self._changes.watermark(stream.tenant, writer))
+                told = await self._changes.watermark(stream.tenant, writer)
+                stream.gaps[writer] = Gaps(max(told, stream.passed) if writer == self._writer else told)
         positions = {writer: stream.gaps[writer].position(began) for writer in writers}
         async for found in self._changes.since(stream.tenant, positions, late=late):
             if isinstance(found, Change):

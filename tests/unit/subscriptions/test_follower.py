@@ -12,9 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from aiohttp import web
 
 from tests.unit.subscriptions.rig import SWIFT, value
+from tsunagu.broker.changes import Position
 from tsunagu.broker.storage.leases import Home
 from tsunagu.subscriptions.home import MACHINE, here, known_dead
 
@@ -134,6 +136,30 @@ async def test_the_first_subscription_has_the_log_looked_at_at_once(rigs: Start,
     async with asyncio.timeout(5):
         while (stream := rig.dispatcher.follower._streams.get("")) is None or stream.first:
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(("open_number", "begins"), [(None, 20), (18, 17)], ids=["all committed", "one is not yet"])
+async def test_what_was_nobodys_is_not_read_again(
+    rigs: Start, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, open_number: int | None, begins: int
+) -> None:
+    """The first look begins behind what this process committed before anybody subscribed, but for what is open."""
+    rig = await rigs(policy=replace(SWIFT, mark_interval=60))
+    for number in range(20):
+        await rig.create(f"e{number}", level=value(number))
+    if open_number is not None:
+        rig.committer._open[""].add(open_number)
+    began: list[Any] = []
+    since = rig.log.since
+    monkeypatch.setattr(rig.log, "since", lambda *given, **more: began.append(given[1]) or since(*given, **more))
+    await rig.subscribe(receiver.url())
+    async with asyncio.timeout(5):
+        while not began:
+            await asyncio.sleep(0.01)
+    rig.committer._open[""].discard(open_number or 0)
+    await rig.create("later", level=value(99))
+    await receiver.wait_entities(1, seconds=5)
+    assert began[0] == {rig.writer: Position(begins)}
+    assert [one["id"] for one in receiver.entities] == ["urn:x:later"]
 
 
 async def test_what_nobody_subscribed_to_is_not_looked_for(rigs: Start, receiver: Receiver) -> None:
