@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-GC_THRESHOLD = (50_000, 20, 20)
+GC_THRESHOLD = (200_000, 10, 10)
 
 
 class Application:
