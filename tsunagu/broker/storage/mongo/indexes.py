@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from pymongo import ASCENDING, GEOSPHERE, IndexModel
 
 from tsunagu.broker.storage.mongo.areas import AREAS, look_through
@@ -16,6 +17,8 @@ from tsunagu.broker.storage.mongo.keys import FORMER, IN_MONGODB, KEYS
 
 if TYPE_CHECKING:
     from pymongo.asynchronous.database import AsyncDatabase
+
+log = structlog.get_logger(__name__)
 
 ENTITIES = "entities"
 CHANGES = "changes"
@@ -77,7 +80,10 @@ async def _give_keys(database: AsyncDatabase[dict[str, Any]]) -> None:
     entities = database[ENTITIES]
     indexes = await entities.index_information()
     if KEYS not in indexes:
-        await entities.update_many({KEYS: {"$exists": False}}, [{"$set": {KEYS: IN_MONGODB}}, {"$unset": FORMER}])
+        steps: list[dict[str, Any]] = [{"$set": {KEYS: IN_MONGODB}}, {"$unset": FORMER}]
+        given = await entities.update_many({KEYS: {"$exists": False}}, steps)
+        if given.modified_count:
+            log.info("entities_brought_up_to_date", database=database.name, entities=given.modified_count)
     for name, index in indexes.items():
         type_iri = index.get("partialFilterExpression", {}).get("type")
         if type_iri is not None:
