@@ -94,12 +94,20 @@ class Follower:
         stream = self._streams.get(tenant)
         if stream is None:
             sequence = Sequence(self._go, partial(self._opens, tenant))
-            # Now, while what is being committed is open: once it is committed it is the new subscription's.
-            last = self._dispatcher.marks.of(tenant, self._writer).last
-            passed = min((number - 1 for number in self._opens(tenant) if number <= last), default=last)
-            stream = self._streams[tenant] = Stream(tenant, sequence, passed)
+            stream = self._streams[tenant] = Stream(tenant, sequence, self._passed(tenant))
             self.wake(tenant)
         return stream
+
+    def _passed(self, tenant: str) -> int:
+        """Return the number up to which this process's commits were nobody's when the tenant got a subscription.
+
+        What is being committed just now is the new subscription's. Where another process may have made it, and have
+        answered before this one heard of it, that cannot be told.
+        """
+        if self._presence.others:
+            return 0
+        last = self._dispatcher.marks.of(tenant, self._writer).last
+        return min((number - 1 for number in self._opens(tenant) if number <= last), default=last)
 
     # --- what comes -------------------------------------------------------------------------------------------------
 

@@ -162,6 +162,25 @@ async def test_what_was_nobodys_is_not_read_again(
     assert [one["id"] for one in receiver.entities] == ["urn:x:later"]
 
 
+async def test_beside_other_processes_the_first_look_begins_at_the_watermark(
+    rigs: Start, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may have answered a subscription before the deliverer heard of it: nothing is passed over."""
+    first, second = await rigs(policy=replace(SWIFT, mark_interval=60)), await rigs()
+    async with asyncio.timeout(5):
+        while not first.dispatcher.presence.others:
+            await asyncio.sleep(0.01)
+    await first.create("a", level=value(1))
+    began: list[Any] = []
+    since = first.log.since
+    monkeypatch.setattr(first.log, "since", lambda *given, **more: began.append(given[1]) or since(*given, **more))
+    await second.subscribe(receiver.url())
+    async with asyncio.timeout(5):
+        while not began:
+            await asyncio.sleep(0.01)
+    assert began[0][first.writer] == Position(0)
+
+
 async def test_what_nobody_subscribed_to_is_not_looked_for(rigs: Start, receiver: Receiver) -> None:
     """Changes made while a tenant had no subscription are passed over when there is one again, and leave no gaps."""
     rig = await rigs()
