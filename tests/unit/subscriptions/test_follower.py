@@ -31,6 +31,18 @@ if TYPE_CHECKING:
 SHORT_LEASE = replace(SWIFT, lease=0.6, forget=0.5)
 
 
+async def first_look(rig: Rig, monkeypatch: pytest.MonkeyPatch, subscribing: Awaitable[str]) -> dict[str, Position]:
+    """Return where a process begins to read the logs when somebody subscribes."""
+    began: list[dict[str, Position]] = []
+    since = rig.log.since
+    monkeypatch.setattr(rig.log, "since", lambda *given, **more: began.append(given[1]) or since(*given, **more))
+    await subscribing
+    async with asyncio.timeout(5):
+        while not began:
+            await asyncio.sleep(0.01)
+    return began[0]
+
+
 async def _deaf(receiver: Receiver) -> None:
     await receiver.stop()
 
@@ -148,17 +160,11 @@ async def test_what_was_nobodys_is_not_read_again(
         await rig.create(f"e{number}", level=value(number))
     if open_number is not None:
         rig.committer._open[""].add(open_number)
-    began: list[Any] = []
-    since = rig.log.since
-    monkeypatch.setattr(rig.log, "since", lambda *given, **more: began.append(given[1]) or since(*given, **more))
-    await rig.subscribe(receiver.url())
-    async with asyncio.timeout(5):
-        while not began:
-            await asyncio.sleep(0.01)
+    began = await first_look(rig, monkeypatch, rig.subscribe(receiver.url()))
     rig.committer._open[""].discard(open_number or 0)
     await rig.create("later", level=value(99))
     await receiver.wait_entities(1, seconds=5)
-    assert began[0] == {rig.writer: Position(begins)}
+    assert began == {rig.writer: Position(begins)}
     assert [one["id"] for one in receiver.entities] == ["urn:x:later"]
 
 
@@ -171,14 +177,8 @@ async def test_beside_other_processes_the_first_look_begins_at_the_watermark(
         while not first.dispatcher.presence.others:
             await asyncio.sleep(0.01)
     await first.create("a", level=value(1))
-    began: list[Any] = []
-    since = first.log.since
-    monkeypatch.setattr(first.log, "since", lambda *given, **more: began.append(given[1]) or since(*given, **more))
-    await second.subscribe(receiver.url())
-    async with asyncio.timeout(5):
-        while not began:
-            await asyncio.sleep(0.01)
-    assert began[0][first.writer] == Position(0)
+    began = await first_look(first, monkeypatch, second.subscribe(receiver.url()))
+    assert began[first.writer] == Position(0)
 
 
 async def test_what_nobody_subscribed_to_is_not_looked_for(rigs: Start, receiver: Receiver) -> None:

@@ -46,7 +46,7 @@ def held(document: Document) -> Document:
 
 def keys_differ(old: Document, new: Document, left: Document, right: Document) -> bool:
     """Return whether two states of an entity have different keys; `left` and `right` hold what differs of them."""
-    if old["modified"] // SPAN_MS != new["modified"] // SPAN_MS:
+    if span_of(old["modified"]) != span_of(new["modified"]):
         return True
     return not (_KEYED.isdisjoint(left) and _KEYED.isdisjoint(right))
 
