@@ -230,7 +230,8 @@ class Parts:
         orphans = Orphans(self.databases.client, self.databases.application)
         self._tasks.append(asyncio.create_task(orphans.run(), name="orphans"))
         await bring_up_to_date(self.databases)
-        await self.databases.ready("")
+        for tenant in ("", *await self.databases.tenants()):
+            await self.databases.ready(tenant)  # also brings the entities of an earlier version up to date
         await self.catalogue.start()
         await self.indexes.load()
         await self.devices.load()

@@ -283,8 +283,7 @@ class MongoReader:
         """Yield (tenant, ids of entities that have expired or have attributes that have), some at a time."""
         for tenant in await self._databases.tenants():
             with translated():
-                database = await self._databases.ready(tenant)
-                found = database[ENTITIES].find(due_before(now), {"_id": 1}).limit(STREAM_PAGE)
+                found = self._databases.of(tenant)[ENTITIES].find(due_before(now), {"_id": 1}).limit(STREAM_PAGE)
                 ids = [row["_id"] async for row in found]
             if ids:
                 yield tenant, ids

@@ -299,7 +299,6 @@ class Pages:
     async def _survey_types(self, tenant: str) -> None:
         """Have surveys made for the types of a tenant that have many entities, one after the other."""
         try:
-            await self._databases.ready(tenant)
             with translated():
                 self._had[tenant] = await count_of(self._databases, tenant, {})
                 types = await type_names(self._databases, tenant)
