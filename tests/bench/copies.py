@@ -29,7 +29,12 @@ def copy(document: dict[str, Any], number: int, dice: random.Random) -> dict[str
         ("location", "value", place),
     ):
         attrs[CORE.attribute(name)] = {**attrs[CORE.attribute(name)], member: value}
-    return {**document, "_id": f"urn:ngsi-ld:WaterLevelObserved:{number:06d}", "attrs": attrs, "geo": place}
+    return {
+        **document,
+        "_id": f"urn:ngsi-ld:WaterLevelObserved:{number:06d}",
+        "attrs": attrs,
+        "geo": place["coordinates"],
+    }
 
 
 async def multiply(uri: str, database: str, *, beginning: int, end: int) -> None:

@@ -1,13 +1,13 @@
-"""The members of a document that follow from its attributes: the earliest expiry, and the shape for the index."""
+"""The members of a document that follow from its attributes: the earliest expiry, and the place for the index."""
 
 from __future__ import annotations
 
 from tsunagu.schemas.entity import LOCATION, Document, instances
-from tsunagu.schemas.geo_cover import Geometry, cover
+from tsunagu.schemas.geo_cover import place_of
 
 
 def complete(document: Document, before: Document | None = None, *, expires: bool = True) -> None:
-    """Set the members that follow from the others: "due", the earliest expiry, and "geo", the shape for the index.
+    """Set the members that follow from the others: "due", the earliest expiry, and "geo", the place for the index.
 
     `expires` False says that neither the entity nor any attribute expires.
     """
@@ -16,13 +16,9 @@ def complete(document: Document, before: Document | None = None, *, expires: boo
         if "geo" in before:
             document["geo"] = before["geo"]
     elif location is not None:
-        parts: list[Geometry] = []
-        for one in instances(location):
-            if one["type"] == "GeoProperty":
-                shape = cover(one["value"])
-                parts += shape if isinstance(shape, list) else (shape,)
-        if parts:
-            document["geo"] = parts[0] if len(parts) == 1 else {"type": "GeometryCollection", "geometries": parts}
+        geometries = [one["value"] for one in instances(location) if one["type"] == "GeoProperty"]
+        if geometries:
+            document["geo"] = place_of(geometries)
     if expires:
         _set_due(document)
 

@@ -10,7 +10,8 @@ A *document*::
      "created":  epoch ms, "modified": epoch ms,
      "expires":  epoch ms,                       absent unless the entity is transient (4.22)
      "due":      epoch ms,                       earliest expiry of the entity and its attributes, if any expires
-     "geo":      shape for the geographic index,  covers the instances of location, absent if there is none
+     "geo":      [longitude, latitude] of a lone point, else GeoJSON that covers the instances of location: for the
+                 geographic index,               absent if there is none
      "v":        version: epoch ms at creation and one more at each change, so that it only grows for one id}
 
 NAME is an expanded attribute IRI in its stored form (`stored_name`): abbreviated, without dots.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Geometry = dict[str, Any]
+Position = list[float]
 Box = tuple[float, float, float, float]
 
 TILE = 30.0
@@ -23,10 +24,25 @@ NORTHMOST = 89.9
 EASTMOST = 180.0
 
 
-def cover(geometry: Geometry) -> Geometry | list[Geometry]:
+def place_of(geometries: list[Geometry]) -> Geometry | Position:
+    """Return what the index gets for the geometries of an entity (at least one; valid GeoJSON, checked before).
+
+    A lone point is a position (longitude, latitude): MongoDB takes it as well as GeoJSON, and sooner. Earlier versions
+    stored a GeoJSON Point.
+    """
+    if len(geometries) == 1 and geometries[0]["type"] == "Point":
+        position: Position = geometries[0]["coordinates"][:2]
+        return position
+    parts: list[Geometry] = []
+    for geometry in geometries:
+        parts += cover(geometry)
+    return parts[0] if len(parts) == 1 else {"type": "GeometryCollection", "geometries": parts}
+
+
+def cover(geometry: Geometry) -> list[Geometry]:
     """Return the point, or one or several polygons that contain the geometry (valid GeoJSON, checked before)."""
     if geometry["type"] == "Point":
-        return {"type": "Point", "coordinates": geometry["coordinates"][:2]}
+        return [{"type": "Point", "coordinates": geometry["coordinates"][:2]}]
     west, south, east, north = bounds(geometry)
     box = (
         max(west - MARGIN, -EASTMOST),
@@ -34,8 +50,7 @@ def cover(geometry: Geometry) -> Geometry | list[Geometry]:
         min(east + MARGIN, EASTMOST),
         min(north + MARGIN, NORTHMOST),
     )
-    tiles = [polygon(tile) for tile in _tiles(box)]
-    return tiles[0] if len(tiles) == 1 else tiles
+    return [polygon(tile) for tile in _tiles(box)]
 
 
 def bounds(geometry: Geometry) -> Box:

@@ -34,13 +34,18 @@ class Areas:
         found: set[str] = set()
         for change in changes:
             after = change.after
-            if after is not None and "geo" in after and after["geo"]["type"] != "Point":
+            if after is not None and _is_area(after.get("geo")):
                 found.update(name for name in after["type"] if name not in known)
         return found
 
     def added(self, tenant: str, types: set[str]) -> None:
         """Take note that the types are there."""
         self._known[tenant] |= types
+
+
+def _is_area(place: dict[str, Any] | list[float] | None) -> bool:
+    """Tell whether the place of an entity is no point; a point is a position, of earlier versions a GeoJSON Point."""
+    return type(place) is dict and place["type"] != "Point"
 
 
 def statements(types: Iterable[str]) -> list[dict[str, Any]]:

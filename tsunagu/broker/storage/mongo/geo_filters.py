@@ -95,8 +95,7 @@ def _area(boxes: list[Box]) -> dict[str, Any]:
     """Return the boxes as one GeoJSON geometry that MongoDB takes."""
     polygons: list[dict[str, Any]] = []
     for west, south, east, north in boxes:
-        shape = cover({"type": "MultiPoint", "coordinates": [[west, south], [east, north]]})
-        polygons.extend(shape if isinstance(shape, list) else [shape])
+        polygons += cover({"type": "MultiPoint", "coordinates": [[west, south], [east, north]]})
     if len(polygons) == 1:
         return polygons[0]
     return {"type": "MultiPolygon", "coordinates": [polygon["coordinates"] for polygon in polygons]}

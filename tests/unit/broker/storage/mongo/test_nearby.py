@@ -160,3 +160,26 @@ async def test_two_processes_may_store_the_first_area_at_once(store: Store, read
     assert sorted(await found(reader, near((134.0, 34.0), 950), limit=21)) == [f"urn:a{n}" for n in range(4)]
     for one in others:
         await one.close()
+
+
+async def test_points_of_earlier_versions_are_found(store: Store, reader: MongoReader) -> None:
+    """Places stored as GeoJSON Points count as points beside positions, also after a change of something else."""
+    batch = Batch(store.committer)
+    points = [gauge(f"p{n:02d}", "Point", [134 + n / 1000, 34]) for n in range(40)]
+    await batch.create("", points)
+    database = store.databases.of("")
+    former = {"$set": {"geo": f"$attrs.{PLACE}.value"}}
+    odd = [point["id"] for point in points[1::2]]
+    assert (await database["entities"].update_many({"_id": {"$in": odd}}, [former])).modified_count == 20
+    level = {CORE.attribute("level"): {"type": "Property", "value": 1}}
+    await batch.update("", [{"id": one, "attrs": level} for one in odd])
+    assert [row["geo"] async for row in database["entities"].find({"geo.type": "Point"})] == [
+        {"type": "Point", "coordinates": [134 + n / 1000, 34]} for n in range(1, 40, 2)
+    ]
+    assert {row["_id"] async for row in database[AREAS].find()} == {DONE}
+    assert await found(reader, near((134.0, 34.0), 950), limit=21) == [f"urn:p{n:02d}" for n in range(11)]
+    square = parse_geo(
+        "within", "Polygon", [[[133.9, 33], [134.0105, 33], [134.0105, 35], [133.9, 35], [133.9, 33]]], None, CORE
+    )
+    within = EntityQuery(types=parse_types("Gauge", CORE), geo=square)
+    assert await found(reader, within, limit=21) == [f"urn:p{n:02d}" for n in range(11)]
