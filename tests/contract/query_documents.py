@@ -98,9 +98,12 @@ def _stored(attrs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _instance(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the instance with stored names for its sub-attributes, and its times. Sub-attributes are under "sub"."""
-    instance = {key: value for key, value in given.items() if key != "sub"}
-    times: dict[str, Any] = {"c": CREATED, "m": MODIFIED}
+    """Return the instance with stored names for its sub-attributes, and its times.
+
+    Sub-attributes are under "sub", the time of the last change, if it is another one than MODIFIED, under "changed".
+    """
+    instance = {key: value for key, value in given.items() if key not in ("sub", "changed")}
+    times: dict[str, Any] = {"c": CREATED, "m": parse_ms(given["changed"]) if "changed" in given else MODIFIED}
     times |= {TIMES[key]: parse_ms(value) for key, value in given.items() if key in TIMES}
     if "sub" in given:
         subs, sub_times = _stored(given["sub"])

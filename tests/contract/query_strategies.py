@@ -84,6 +84,8 @@ def instances(draw: st.DrawFn, depth: int) -> dict[str, Any]:
     if draw(st.booleans()):
         instance["observedAt"] = draw(moments_of_day)
     if draw(st.booleans()):
+        instance["changed"] = draw(moments_of_day)
+    if draw(st.booleans()):
         instance["unitCode"] = draw(texts)
     if depth and draw(st.booleans()):
         instance["sub"] = draw(

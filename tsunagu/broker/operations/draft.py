@@ -63,12 +63,16 @@ class Draft:
     def put_all(self, attrs: Mapping[str, Instance | list[Instance]]) -> None:
         """Put all instances of these attributes in, each as `put` does."""
         own, times, now, touched = self.attrs, self.times, self.now, self.touched
+        usual: Times = {"c": None, "m": now}  # one for all that were created together
         for name, value in attrs.items():
             old = own.get(name)
             if type(value) is dict and type(old) is dict and "datasetId" not in old and "datasetId" not in value:
                 own[name] = value
                 if len(value) == TYPE_AND_VALUE and not VALUES.isdisjoint(value):  # as most are
-                    times[name] = {"c": times[name]["c"], "m": now}
+                    created = times[name]["c"]
+                    if created != usual["c"]:
+                        usual = {"c": created, "m": now}
+                    times[name] = usual
                 else:
                     times[name] = self._times(value, times[name], old)
                 touched.append(UPDATED[name])

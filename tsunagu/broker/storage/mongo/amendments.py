@@ -21,6 +21,7 @@ from tsunagu.broker.storage.mongo.history import VISIBLE, having, touching
 from tsunagu.broker.storage.mongo.indexes import CHANGES, ENTITIES, EVOLUTIONS, WATERMARKS
 from tsunagu.broker.storage.mongo.records import ERASED, LATE, WHOLE, entries_of, tells, told_at
 from tsunagu.broker.storage.mongo.transactions import DURABLE, SNAPSHOT
+from tsunagu.broker.storage.mongo.usual_times import recorded
 
 if TYPE_CHECKING:
     from pymongo.asynchronous.client_session import AsyncClientSession
@@ -96,7 +97,7 @@ class MongoAmendments:
             def wanted(_place: int, one: str, dataset: str | None) -> bool:
                 return one == name and (every or dataset == dataset_id)
 
-            await log.bulk_write([_written(erased(row, wanted)) for row in rows], session=session)
+            await log.bulk_write([_written(erased(recorded(row), wanted)) for row in rows], session=session)
             await _unmark(database, entity_id, session)
             return len(rows) == SLICE
 
@@ -203,7 +204,7 @@ async def _find(
     if entry[1] == ERASED and len(entry) > len(("name", "deed", "dataset")):
         record = await log.find_one({"_id": entry[3], "e": entity_id, **VISIBLE}, session=session)
         place = 0
-    if record is None or found_at(record, int(place), name) is None:
+    if record is None or found_at(recorded(record), int(place), name) is None:
         return None
     return record, place
 
@@ -224,7 +225,7 @@ async def _forget_value(
         "k": {"$ne": LATE},
     }
     rows = await database[CHANGES].find(where, session=session).sort("v", 1).limit(2).to_list(None)
-    for row in rows:
+    for row in map(recorded, rows):
         if row["v"] == record["v"]:
             drop(row.get("a"), name, dataset_id, instance)
         drop(row.get("b"), name, dataset_id, instance)

@@ -14,6 +14,7 @@ from tsunagu.broker.storage.mongo.lateness import late_change
 from tsunagu.broker.storage.mongo.records import LATE, Record
 from tsunagu.broker.storage.mongo.snapshot import snapshot
 from tsunagu.broker.storage.mongo.states import bare, change_of, redo, undo
+from tsunagu.broker.storage.mongo.usual_times import recorded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -103,7 +104,7 @@ class MongoChangeLog:
         """
         versions: dict[str, int] = {}
         wanted: dict[str, list[int]] = {}
-        for record in records:
+        for record in map(recorded, records):
             entity, version = record["e"], record["v"]
             known = versions.get(entity) or states.get(entity, (None,))[0]
             if record["k"] == LATE:
@@ -146,7 +147,7 @@ class MongoChangeLog:
                 present: dict[str, Document | None] = {row["_id"]: bare(row) async for row in rows}
                 later: dict[str, list[Record]] = {}
                 async for step in database[CHANGES].find({"$or": spans, "k": {"$ne": LATE}}, session=session):
-                    later.setdefault(step["e"], []).append(step)
+                    later.setdefault(step["e"], []).append(recorded(step))
         found: dict[tuple[str, int], Document | None] = {}
         for entity, versions in wanted.items():
             state = present.get(entity)

@@ -23,6 +23,7 @@ from tsunagu.broker.storage.mongo.indexes import CHANGES, ENTITIES, EVOLUTIONS
 from tsunagu.broker.storage.mongo.ordered import Ordered
 from tsunagu.broker.storage.mongo.records import ERASED, SPREAD_MS
 from tsunagu.broker.storage.mongo.selection import Selection
+from tsunagu.broker.storage.mongo.usual_times import USUAL, fill_in, recorded
 from tsunagu.schemas.entity import instances
 
 if TYPE_CHECKING:
@@ -64,14 +65,14 @@ class MongoHistory:
 
     async def _evolution(self, database: Database, entity_id: str, wish: Wish) -> Evolution | None:
         by_id = {"_id": entity_id}
-        fields = {**HEAD, **({"sys": 1} if wish.attrs is None else {f"sys.{name}": 1 for name in wish.attrs})}
+        fields = {**HEAD, USUAL: 1, **_both_trees("", wish.attrs)}
         document, note = await asyncio.gather(
             database[ENTITIES].find_one(by_id, fields), database[EVOLUTIONS].find_one(by_id)
         )
         if document is None and note is None:
             return None
         departed = frozenset((note or {}).get("attrs", ()))
-        times: dict[str, Any] = (document or {}).get("sys", {})
+        times: dict[str, Any] = fill_in(document or {}).get("sys", {})
         names = (departed | times.keys()) - {SCOPE}
         if wish.attrs is not None:
             names &= wish.attrs
@@ -148,7 +149,7 @@ class MongoHistory:
         created = next(iter(once_only.values()))
         where = {"e": entity_id, "h": {"$gte": created, "$lte": created + SPREAD_MS}, "at": created, **VISIBLE}
         async for record in database[CHANGES].find(where, {"b": 0}):
-            for fact in facts_of(record):
+            for fact in facts_of(recorded(record)):
                 if fact.attribute in once_only and selection.wish.takes(fact):
                     selection.add(fact)
 
@@ -412,8 +413,14 @@ async def _records(
     fields: dict[str, int] = {"b": 0}
     if attrs is not None:
         fields = dict.fromkeys(("e", "k", "at", "h", "l", "o", "t"), 1)
-        fields |= {f"a.{tree}.{name}": 1 for name in attrs for tree in ("attrs", "sys")}
+        fields |= {f"a.{USUAL}": 1, **_both_trees("a.", attrs)}
     cursor = database[CHANGES].find(where, fields).sort(field, direction).batch_size(batch).allow_disk_use(True)
     async with cursor:
         async for record in cursor:
-            yield record
+            yield recorded(record)
+
+
+def _both_trees(prefix: str, names: Collection[str] | None) -> dict[str, int]:
+    """Return the projection with attributes (None: all) and their times."""
+    trees = (f"{prefix}attrs", f"{prefix}sys")
+    return dict.fromkeys(trees if names is None else (f"{tree}.{name}" for tree in trees for name in names), 1)

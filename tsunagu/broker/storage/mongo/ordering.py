@@ -8,6 +8,7 @@ from tsunagu.broker.errors import TooManyResults
 from tsunagu.broker.query.ranking import compile_ranker, ordered_ids, texts_of
 from tsunagu.broker.storage.mongo.collation import places_of
 from tsunagu.broker.storage.mongo.filters import order_fields, residual, to_filter
+from tsunagu.broker.storage.mongo.usual_times import USUAL, fill_in
 
 if TYPE_CHECKING:
     from pymongo.asynchronous.collection import AsyncCollection
@@ -25,10 +26,12 @@ async def ranked_ids(entities: AsyncCollection[dict[str, Any]], query: EntityQue
     matches, rank = residual(query), compile_ranker(query.order)
     fields = order_fields(query.order)
     if matches is not None:
-        fields = {name: 1 for name in fields if not name.startswith(("attrs.", "sys."))} | {"attrs": 1, "sys": 1}
+        fields = {name: 1 for name in fields if not name.startswith(("attrs.", "sys."))}
+        fields |= dict.fromkeys(("attrs", "sys", USUAL), 1)
     rows = []
     async with entities.find(to_filter(query), fields) as cursor:
-        async for document in cursor:
+        async for row in cursor:
+            document = fill_in(row)
             if matches is not None and not matches(document):
                 continue
             rows.append(rank({"attrs": {}, **document}))

@@ -17,6 +17,7 @@ from tsunagu.broker.storage.mongo.keys import KEYS
 from tsunagu.broker.storage.mongo.language_maps import any_language
 from tsunagu.broker.storage.mongo.operands import is_interval, operands_of
 from tsunagu.broker.storage.mongo.spans import span_operators
+from tsunagu.broker.storage.mongo.usual_times import MEMBERS, USUAL
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -67,7 +68,7 @@ def _attribute(path: Path) -> str:
 def _exists(node: Exists) -> Condition:
     path = node.path
     if path.is_time:
-        condition: Condition = {_time_path(path): {"$exists": True}}
+        condition: Condition = any_of([{_time_path(path): {"$exists": True}}, *_usual(path, {"$exists": True})])
     elif not path.names:
         condition = {"_id" if path.member == "id" else str(path.member): {"$exists": True}}
     else:
@@ -229,12 +230,23 @@ def _time_condition(node: Compare | Between | Like) -> Condition:
         operators = {"$exists": True, "$not": operators}
     elif path.member == "modified" and not path.names:
         return {KEYS: {"$elemMatch": span_operators(operators)}, "modified": operators}
+    usual = _usual(path, operators)
     if not path.names or (isinstance(node, Compare) and not negated):
-        return {_time_path(path): operators}
+        return any_of([{_time_path(path): operators}, *usual])
     if not is_exact(node):
         return _exists(Exists(path))
     member = path.member
-    return any_of(on_one_instance(_time_segments(path), lambda prefix: {f"{prefix}{member}": operators}))
+    here = on_one_instance(_time_segments(path), lambda prefix: {f"{prefix}{member}": operators})
+    return any_of([*here, *usual])
+
+
+def _usual(path: Path, operators: Condition) -> list[Condition]:
+    """Return the condition on the time of an attribute of which nothing stands in `sys` (`usual_times`), if any."""
+    if len(path.names) != 1 or path.member not in MEMBERS:
+        return []
+    name = path.names[0]
+    left_out = {f"attrs.{name}": {"$exists": True}, f"sys.{name}": {"$exists": False}}
+    return [{**left_out, f"{USUAL}.{path.member}": operators}]
 
 
 def _time_operators(node: Compare | Between) -> Condition | None:

@@ -24,7 +24,8 @@ with its kind (None if it is not deleted), its time, and true if that is an obse
 a further record, of kind "late": those of other times. SPREAD_MS may grow, never shrink: readers count on it.
 
 Parts of an update hold the touched attributes under "attrs" and "sys" and those other members that differ. A creation
-has the whole document in "a", a deletion in "b"; whole ones may be as MongoDB holds them, with members of their own.
+has the whole document in "a", a deletion in "b"; whole ones may be as MongoDB holds them, with members of their own. In
+MongoDB "a" of a creation, or of a whole update, may lack the times that attributes share (`usual_times`).
 
 An update is *whole* if it touched all attributes, before and after it, and there is no scope, nor is another member
 there that was not there before. Then "b" is the whole document; or, with "p": true, there is no "b": all that was

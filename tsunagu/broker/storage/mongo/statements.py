@@ -13,6 +13,7 @@ from bson.raw_bson import RawBSONDocument
 
 from tsunagu.broker.storage.mongo.keys import KEYS, held, keys_differ, keys_of
 from tsunagu.broker.storage.mongo.records import WHOLE, difference, is_whole, touched_names
+from tsunagu.broker.storage.mongo.usual_times import leave_out
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +33,7 @@ def insertion(new: Document, records: Sequence[Record]) -> Document | RawBSONDoc
         return held(new)
     record, document = records[0], held(new)
     _mark(document, record)
+    leave_out(document)
     record["a"] = shared = RawBSONDocument(bson.encode(document))
     return shared
 
@@ -52,6 +54,7 @@ def update(old: Document, new: Document, records: Sequence[Record], *, whole: in
     _mark(values, record)
     if keys_differ(old, new, values, values):
         values[KEYS] = keys_of(new)
+    leave_out(values)
     record["a"] = shared = RawBSONDocument(bson.encode(values))
     if whole == old["v"] and "type" not in values and "expires" not in values:
         del record["b"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tsunagu.broker.changes import Change, Touch
 from tsunagu.broker.storage.mongo.keys import FORMER, KEYS
 from tsunagu.broker.storage.mongo.records import ERASED, OTHERS, WHOLE, entries_of, is_whole, touched_names
+from tsunagu.broker.storage.mongo.usual_times import fill_in
 from tsunagu.schemas.derived import complete
 
 if TYPE_CHECKING:
@@ -30,11 +31,11 @@ def _step(document: Document, names: set[str], source: Document, other: Document
 
 
 def bare(document: Document) -> Document:
-    """Take out of a document, in place, what only MongoDB's form of it has; return it."""
+    """Give a document as MongoDB has it the stored form that the rest of the broker reads, in place; return it."""
     document.pop(KEYS, None)
     document.pop(WHOLE, None)
     document.pop(FORMER, None)
-    return document
+    return fill_in(document)
 
 
 def undo(record: Record, after: Document | None, below: Record | None = None) -> Document | None:

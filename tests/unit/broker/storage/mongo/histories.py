@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tsunagu.broker.changes import Change, ChangeKind
 from tsunagu.broker.operations import patch
+from tsunagu.broker.storage.mongo.usual_times import leave_out
 from tsunagu.schemas.entity import NULL
 from tsunagu.schemas.times import format_ms
 
@@ -36,6 +37,13 @@ def instance(value: int, at: int, age: Any) -> dict[str, Any]:
         return {"value": NULL}
     observed = {} if age is None else {"observedAt": format_ms(at - age)}
     return {"type": "Property", "value": value, **observed}
+
+
+def without_usual_times(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document, or a part of one, without the times that its attributes share, which stays as it is."""
+    result = dict(document)
+    leave_out(result)
+    return result
 
 
 def changes() -> st.SearchStrategy[list[Change]]:

@@ -104,9 +104,10 @@ def test_ranking(text: str) -> None:
 
 
 def test_order_fields() -> None:
-    """Ranking reads only what it looks at."""
+    """Ranking reads only what it looks at; of an attribute's times all that they may stand in."""
     order = parse_order("name.sub,level.observedAt,createdAt,id", CONTEXT)
-    assert order_fields(order) == {"_id": 1, f"attrs.{name('name')}": 1, f"sys.{name('level')}": 1, "created": 1}
+    level = {f"attrs.{name('level')}": 1, f"sys.{name('level')}": 1, "usual": 1}
+    assert order_fields(order) == {"_id": 1, f"attrs.{name('name')}": 1, "created": 1, **level}
 
 
 @pytest.fixture(scope="module")

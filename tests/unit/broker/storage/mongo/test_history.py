@@ -9,13 +9,22 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.broker.storage.mongo.conftest import Store
-from tests.unit.broker.storage.mongo.histories import AGES, GONE, MINUTE, NAMES, NOW, changes, changes_of
+from tests.unit.broker.storage.mongo.histories import (
+    AGES,
+    GONE,
+    MINUTE,
+    NAMES,
+    NOW,
+    changes,
+    changes_of,
+    without_usual_times,
+)
 from tsunagu.broker.changes import Change, all_touched
 from tsunagu.broker.query.ast import EntityQuery, TemporalQuery
 from tsunagu.broker.storage.history import Fact, Wish
 from tsunagu.broker.storage.mongo.facts import facts_of
 from tsunagu.broker.storage.mongo.history import MongoHistory
-from tsunagu.broker.storage.mongo.records import records_of
+from tsunagu.broker.storage.mongo.records import LATE, records_of
 
 ONCE = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 moments = st.integers(-15, 80).map(lambda minutes: NOW + minutes * MINUTE)
@@ -31,15 +40,22 @@ def wishes(draw: st.DrawFn) -> Wish:
     return Wish(member=member, window=window, attrs=attrs, last=draw(st.none() | st.integers(1, 3)))
 
 
+def _held(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record as MongoDB has it."""
+    if record["k"] == LATE or "a" not in record:
+        return record
+    return {**record, "a": without_usual_times(record["a"])}
+
+
 async def keep(store: Store, history: list[Change], records: list[dict[str, Any]]) -> MongoHistory:
     """Put an entity with its records into the store, in the place of what is there; return what reads them."""
     database = await store.databases.ready("")
     for name in ("changes", "entities", "evolutions"):
         await database[name].delete_many({})
-    await database["changes"].insert_many(records)
+    await database["changes"].insert_many([_held(one) for one in records])
     last = history[-1].after
     if last is not None:
-        await database["entities"].insert_one(last)
+        await database["entities"].insert_one(without_usual_times(last))
     await database["evolutions"].insert_one({"_id": "urn:e", "type": ["T"], "attrs": list(NAMES)})
     return MongoHistory(store.databases, store.settings)
 
