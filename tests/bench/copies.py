@@ -13,6 +13,7 @@ from typing import Any
 from pymongo import AsyncMongoClient
 
 from tsunagu.broker.jsonld.context import CORE
+from tsunagu.schemas.geo_cover import place_of
 
 CHUNK = 10_000
 WIDE, HIGH = 0.22, 0.18  # degrees, as `stations` and the load have them
@@ -29,12 +30,8 @@ def copy(document: dict[str, Any], number: int, dice: random.Random) -> dict[str
         ("location", "value", place),
     ):
         attrs[CORE.attribute(name)] = {**attrs[CORE.attribute(name)], member: value}
-    return {
-        **document,
-        "_id": f"urn:ngsi-ld:WaterLevelObserved:{number:06d}",
-        "attrs": attrs,
-        "geo": place["coordinates"],
-    }
+    entity_id = f"urn:ngsi-ld:WaterLevelObserved:{number:06d}"
+    return {**document, "_id": entity_id, "attrs": attrs, "geo": place_of([place])}
 
 
 async def multiply(uri: str, database: str, *, beginning: int, end: int) -> None:

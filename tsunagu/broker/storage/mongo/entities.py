@@ -27,7 +27,7 @@ from tsunagu.broker.storage.mongo.pages import (
     rows_of,
     type_names,
 )
-from tsunagu.broker.storage.mongo.usual_times import USUAL, fill_in
+from tsunagu.broker.storage.mongo.usual_times import fill_in, projection
 from tsunagu.broker.storage.reads import Page, Usage
 
 if TYPE_CHECKING:
@@ -144,9 +144,7 @@ class MongoReader:
             if documents is not None:
                 return Page(documents)
         where = to_filter(query, nearest_first=nearest_first)
-        fields = dict.fromkeys(("attrs", "sys", USUAL), 1)
-        if query.geo is not None and geo_only:
-            fields = {f"attrs.{query.geo.attribute}": 1}
+        fields = {f"attrs.{query.geo.attribute}": 1} if query.geo is not None and geo_only else projection()
         find: dict[str, Any] = {"filter": where, "projection": fields}
         if not nearest_first:
             find["sort"] = to_sort(query.order) or BY_ID
@@ -188,11 +186,10 @@ class MongoReader:
         """Yield every document that matches, in the order of ids."""
         where, matches = to_filter(query), residual(query)
         with translated():
-            async for document in (
-                self._databases.of(tenant)[ENTITIES].find(where).sort("_id", 1).batch_size(STREAM_PAGE)
-            ):
-                if matches is None or matches(fill_in(document)):
-                    yield fill_in(document)
+            async for row in self._databases.of(tenant)[ENTITIES].find(where).sort("_id", 1).batch_size(STREAM_PAGE):
+                document = fill_in(row)
+                if matches is None or matches(document):
+                    yield document
 
     async def explain(self, tenant: str, query: EntityQuery, *, limit: int) -> dict[str, Any]:
         """Return how MongoDB finds the first page of a query: index, keys and documents looked at, time in ms.

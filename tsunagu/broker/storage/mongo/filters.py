@@ -19,7 +19,7 @@ from tsunagu.broker.storage.mongo.conditions import all_of, any_of
 from tsunagu.broker.storage.mongo.geo_filters import geo_condition, nearest
 from tsunagu.broker.storage.mongo.keys import KEYS
 from tsunagu.broker.storage.mongo.q_filters import is_exact, q_condition
-from tsunagu.broker.storage.mongo.usual_times import USUAL
+from tsunagu.broker.storage.mongo.usual_times import projection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -94,7 +94,7 @@ def order_fields(order: Sequence[OrderKey]) -> dict[str, int]:
         if not key.path.names:
             fields["_id" if key.path.member == "id" else str(key.path.member)] = 1
         elif key.path.is_time:
-            fields |= {USUAL: 1, f"sys.{key.path.names[0]}": 1, f"attrs.{key.path.names[0]}": 1}
+            fields |= projection(key.path.names[:1])
         else:
             fields[f"attrs.{key.path.names[0]}"] = 1
     return fields

@@ -23,7 +23,7 @@ from tsunagu.broker.storage.mongo.indexes import CHANGES, ENTITIES, EVOLUTIONS
 from tsunagu.broker.storage.mongo.ordered import Ordered
 from tsunagu.broker.storage.mongo.records import ERASED, SPREAD_MS
 from tsunagu.broker.storage.mongo.selection import Selection
-from tsunagu.broker.storage.mongo.usual_times import USUAL, fill_in, recorded
+from tsunagu.broker.storage.mongo.usual_times import fill_in, projection, recorded
 from tsunagu.schemas.entity import instances
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class MongoHistory:
 
     async def _evolution(self, database: Database, entity_id: str, wish: Wish) -> Evolution | None:
         by_id = {"_id": entity_id}
-        fields = {**HEAD, USUAL: 1, **_both_trees("", wish.attrs)}
+        fields = {**HEAD, **projection(wish.attrs)}
         document, note = await asyncio.gather(
             database[ENTITIES].find_one(by_id, fields), database[EVOLUTIONS].find_one(by_id)
         )
@@ -413,14 +413,8 @@ async def _records(
     fields: dict[str, int] = {"b": 0}
     if attrs is not None:
         fields = dict.fromkeys(("e", "k", "at", "h", "l", "o", "t"), 1)
-        fields |= {f"a.{USUAL}": 1, **_both_trees("a.", attrs)}
+        fields |= projection(attrs, prefix="a.")
     cursor = database[CHANGES].find(where, fields).sort(field, direction).batch_size(batch).allow_disk_use(True)
     async with cursor:
         async for record in cursor:
             yield recorded(record)
-
-
-def _both_trees(prefix: str, names: Collection[str] | None) -> dict[str, int]:
-    """Return the projection with attributes (None: all) and their times."""
-    trees = (f"{prefix}attrs", f"{prefix}sys")
-    return dict.fromkeys(trees if names is None else (f"{tree}.{name}" for tree in trees for name in names), 1)

@@ -8,7 +8,7 @@ from tsunagu.broker.errors import TooManyResults
 from tsunagu.broker.query.ranking import compile_ranker, ordered_ids, texts_of
 from tsunagu.broker.storage.mongo.collation import places_of
 from tsunagu.broker.storage.mongo.filters import order_fields, residual, to_filter
-from tsunagu.broker.storage.mongo.usual_times import USUAL, fill_in
+from tsunagu.broker.storage.mongo.usual_times import fill_in, projection
 
 if TYPE_CHECKING:
     from pymongo.asynchronous.collection import AsyncCollection
@@ -26,8 +26,7 @@ async def ranked_ids(entities: AsyncCollection[dict[str, Any]], query: EntityQue
     matches, rank = residual(query), compile_ranker(query.order)
     fields = order_fields(query.order)
     if matches is not None:
-        fields = {name: 1 for name in fields if not name.startswith(("attrs.", "sys."))}
-        fields |= dict.fromkeys(("attrs", "sys", USUAL), 1)
+        fields = {name: 1 for name in fields if not name.startswith(("attrs.", "sys."))} | projection()
     rows = []
     async with entities.find(to_filter(query), fields) as cursor:
         async for row in cursor:

@@ -17,7 +17,7 @@ from tsunagu.broker.storage.mongo.faults import translated
 from tsunagu.broker.storage.mongo.indexes import ENTITIES
 from tsunagu.broker.storage.mongo.keys import FIRST_TYPE, KEYS
 from tsunagu.broker.storage.mongo.positions import STRIDE, Survey, condition, hint_of
-from tsunagu.broker.storage.mongo.usual_times import fill_in
+from tsunagu.broker.storage.mongo.usual_times import filled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -54,7 +54,7 @@ async def rows_of(
         async with contextlib.aclosing(batches_of(databases, tenant, command, most=batches)) as found:
             return [row async for batch in found for row in batch]
     rows: list[Document] = cursor["firstBatch"]
-    return [fill_in(row) for row in rows]
+    return filled(rows)
 
 
 async def batches_of(
@@ -71,7 +71,7 @@ async def batches_of(
         seen = 1
         try:
             while True:
-                yield [fill_in(row) for row in batch]
+                yield filled(batch)
                 if not cursor["id"]:
                     return
                 if seen == most:

@@ -68,7 +68,7 @@ def _attribute(path: Path) -> str:
 def _exists(node: Exists) -> Condition:
     path = node.path
     if path.is_time:
-        condition: Condition = any_of([{_time_path(path): {"$exists": True}}, *_usual(path, {"$exists": True})])
+        condition: Condition = _time_meets(path, {"$exists": True})
     elif not path.names:
         condition = {"_id" if path.member == "id" else str(path.member): {"$exists": True}}
     else:
@@ -230,14 +230,18 @@ def _time_condition(node: Compare | Between | Like) -> Condition:
         operators = {"$exists": True, "$not": operators}
     elif path.member == "modified" and not path.names:
         return {KEYS: {"$elemMatch": span_operators(operators)}, "modified": operators}
-    usual = _usual(path, operators)
     if not path.names or (isinstance(node, Compare) and not negated):
-        return any_of([{_time_path(path): operators}, *usual])
+        return _time_meets(path, operators)
     if not is_exact(node):
         return _exists(Exists(path))
     member = path.member
     here = on_one_instance(_time_segments(path), lambda prefix: {f"{prefix}{member}": operators})
-    return any_of([*here, *usual])
+    return any_of([*here, *_usual(path, operators)])
+
+
+def _time_meets(path: Path, operators: Condition) -> Condition:
+    """Return the condition that a system time of any instance is there and meets the operators."""
+    return any_of([{_time_path(path): operators}, *_usual(path, operators)])
 
 
 def _usual(path: Path, operators: Condition) -> list[Condition]:

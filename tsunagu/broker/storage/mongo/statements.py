@@ -31,11 +31,7 @@ def insertion(new: Document, records: Sequence[Record]) -> Document | RawBSONDoc
     """
     if len(records) > 1:
         return held(new)
-    record, document = records[0], held(new)
-    _mark(document, record)
-    leave_out(document)
-    record["a"] = shared = RawBSONDocument(bson.encode(document))
-    return shared
+    return _shared(held(new), records[0])
 
 
 def update(old: Document, new: Document, records: Sequence[Record], *, whole: int | None = None) -> Statement:
@@ -51,21 +47,25 @@ def update(old: Document, new: Document, records: Sequence[Record], *, whole: in
     if not is_whole(record):
         return _of_parts(old, new, record["b"], record["a"])
     values = record["a"]
-    _mark(values, record)
     if keys_differ(old, new, values, values):
         values[KEYS] = keys_of(new)
-    leave_out(values)
-    record["a"] = shared = RawBSONDocument(bson.encode(values))
+    shared = _shared(values, record)
     if whole == old["v"] and "type" not in values and "expires" not in values:
         del record["b"]
         record["p"] = True
     return {"$set": shared}
 
 
-def _mark(part: Document, record: Record) -> None:
-    """Say in the part after a whole change that its record tells all, if that stays in the log."""
+def _shared(part: Document, record: Record) -> RawBSONDocument:
+    """Return the part after a whole change as MongoDB holds it, and give it to the record, too.
+
+    It says that its record tells all, if that stays in the log. Raises what `bson.encode` raises.
+    """
     if "x" not in record:
         part[WHOLE] = part["v"]
+    leave_out(part)
+    record["a"] = shared = RawBSONDocument(bson.encode(part))
+    return shared
 
 
 def _of_parts(old: Document, new: Document, left: Document, right: Document) -> Statement:

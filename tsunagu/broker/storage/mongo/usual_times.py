@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from tsunagu.schemas.entity import Document
 
@@ -43,13 +43,28 @@ def leave_out(document: Document) -> None:
 def fill_in(document: Document) -> Document:
     """Give a document that was read, or a part of one, the TIMES that were left out, in place; return it.
 
-    Of what there is under "attrs": whoever reads "sys" in part has to read "attrs" in the same part, and USUAL.
+    Of what there is under "attrs": whoever reads "sys" in part reads as `projection` says.
     """
     usual = document.pop(USUAL, None)
     if usual is not None:
         sys: Mapping[str, Any] = document.get("sys", {})
         document["sys"] = {name: sys.get(name, usual) for name in document.get("attrs", {})}
     return document
+
+
+def filled(documents: list[Document]) -> list[Document]:
+    """Give documents that were read the TIMES that were left out, in place; return them."""
+    for document in documents:
+        if USUAL in document:
+            fill_in(document)
+    return documents
+
+
+def projection(names: Collection[str] | None = None, *, prefix: str = "") -> dict[str, int]:
+    """Return what to read to have attributes (None: all) with their TIMES; `prefix` leads to the document, "a." say."""
+    trees = (f"{prefix}attrs", f"{prefix}sys")
+    paths = trees if names is None else [f"{tree}.{name}" for tree in trees for name in names]
+    return dict.fromkeys((f"{prefix}{USUAL}", *paths), 1)
 
 
 def recorded(record: dict[str, Any]) -> dict[str, Any]:

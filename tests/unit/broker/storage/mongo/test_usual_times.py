@@ -28,6 +28,7 @@ from tsunagu.broker.storage.mongo.history import MongoHistory
 from tsunagu.broker.storage.mongo.records import records_of
 from tsunagu.broker.storage.mongo.states import bare
 from tsunagu.broker.storage.mongo.usual_times import USUAL, fill_in, leave_out
+from tsunagu.broker.storage.writes import Outcome, Write
 from tsunagu.schemas.entity import NULL
 
 ALL_TIME = 2**50
@@ -182,6 +183,20 @@ async def test_what_a_record_tells_apart_is_erased_in_both(store: Store) -> None
     assert await facts_by_attribute(store) == {**before, "b": []}
     async for record in store.databases.of("")["changes"].find({}):
         assert "secret" not in str(record)
+
+
+async def test_erasing_a_late_reading_leaves_the_record_of_its_version(store: Store) -> None:
+    """What came too late has the version that was there then, whose record keeps its instances and their times."""
+    await Batch(store.committer).create("", [entity("urn:e", a=PLAIN, b=PLAIN)])
+
+    def too_late(before: dict[str, Any] | None, now: int) -> Outcome:
+        return Outcome(before, late=(("a", OBSERVED, {"c": now, "m": now, "o": now - 5}),))
+
+    before = await facts_by_attribute(store)
+    await store.committer.submit("", Write("urn:e", too_late))
+    (late,) = (fact for fact in (await facts_by_attribute(store))["a"] if "o" in fact.times)
+    assert await MongoAmendments(store.databases).erase_instance("", "urn:e", "a", late.id)
+    assert await facts_by_attribute(store) == before
 
 
 async def test_entities_are_put_in_order_by_times_left_out(store: Store) -> None:
